@@ -1,0 +1,36 @@
+"""
+An C{IAgent} for requests to other Matrix servers.
+
+    >>> from treq import content
+    >>> from twisted.internet.task import react
+    >>> from matrix_federation_agent import MatrixFederationAgent
+    >>> async def main(reactor):
+    ...     agent = MatrixFederationAgent.new(reactor)
+    ...     uri = b"matrix-federation://matrix.org/_matrix/federation/v1/version"
+    ...     response = await agent.request(b"GET", uri)
+    ...     print(response.code, await content(response))
+    ...     await agent.close()
+    >>> react(main)  # doctest: +SKIP
+"""
+
+from ._agent import MatrixFederationAgent
+from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, TrustPolicy
+from ._route import LocatedTarget, Route, Step
+from ._server_name import ServerName
+from ._uri import FederationURL, federation_url
+from ._version import __version__
+
+__all__ = [
+    "AddressPolicy",
+    "ConnectionPolicy",
+    "DiscoveryPolicy",
+    "FederationURL",
+    "LocatedTarget",
+    "MatrixFederationAgent",
+    "Route",
+    "ServerName",
+    "Step",
+    "TrustPolicy",
+    "__version__",
+    "federation_url",
+]

@@ -1,0 +1,276 @@
+"""
+The front door, and the only module that knows all the others.
+"""
+
+from __future__ import annotations
+
+from random import SystemRandom
+from typing import TYPE_CHECKING
+
+import attrs
+from hyperlink import EncodedURL
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent
+from zope.interface import implementer
+
+from ._connect.dialer import Dialer
+from ._connect.endpoint import VerifiedEndpoint
+from ._connect.exchange import Exchange, https_endpoint, https_host_header
+from ._connect.pool import ConnectionPool
+from ._discovery.hosts import HostLookup
+from ._discovery.name_servers import NameServerResolver, SystemNameServers
+from ._discovery.resolution import Discovery
+from ._discovery.srv import ServiceLookup
+from ._discovery.well_known import WellKnownLookup
+from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, TrustPolicy
+from ._route import LocatedTarget, Route
+from ._server_name import ServerName
+from ._tls.trust import TrustGeneration
+from ._uri import FEDERATION_SCHEMES, parse_uri
+from ._version import __version__
+from .errors import ConnectionFailed, FederationError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+    from typing import Any, TypeVar
+
+    from twisted.internet.interfaces import IHostnameResolver, IProtocol, IProtocolFactory, IResolver
+    from twisted.python.failure import Failure
+    from twisted.web.iweb import IBodyProducer, IResponse
+
+    from ._discovery.routing import Target
+    from ._identity import Identity
+    from ._reactor import IReactor
+    from ._route import Step
+    from ._uri import RequestURI
+
+    T = TypeVar("T")
+
+FEDERATION = b"matrix-federation"
+USER_AGENT = b"matrix_federation_agent/" + __version__.encode("ascii")
+
+
+@implementer(IAgent)
+class MatrixFederationAgent:
+    """
+    Sends HTTP requests to Matrix servers by their names.
+
+    C{matrix-federation://name/path} (and the older C{matrix://}) goes where
+    the server called C{name} really lives, over a connection on which it
+    proved by its certificate that it is the right one; C{https://} is an
+    ordinary request under the same trust and address policies.
+
+    Two agents share nothing.
+    """
+
+    def __init__(self, discovery: Discovery, dialer: Dialer, pool: ConnectionPool, user_agent: bytes) -> None:
+        """
+        Most callers want L{new}.
+
+        @param user_agent: sent where the caller's headers have none.
+        """
+        self._discovery = discovery
+        self._dialer = dialer
+        self._pool = pool
+        self._user_agent = user_agent
+        self._running: set[Deferred[Any]] = set()
+        self._closed = False
+
+    @classmethod
+    def new(
+        cls,
+        reactor: IReactor,
+        *,
+        trust: TrustPolicy | None = None,
+        addresses: AddressPolicy | None = None,
+        discovery: DiscoveryPolicy | None = None,
+        connections: ConnectionPolicy | None = None,
+        resolver: IResolver | None = None,
+        hostnames: IHostnameResolver | None = None,
+        user_agent: bytes = USER_AGENT,
+    ) -> MatrixFederationAgent:
+        """
+        Make an agent.
+
+        @param trust: whose certificates are believed.
+        @param addresses: which addresses may be connected to.
+        @param discovery: how servers are found.
+        @param connections: how connections are made and kept.
+        @param resolver: asked for SRV records, and for addresses after the
+            hosts file.  By default C{twisted.names} with the name servers of
+            resolv.conf.
+        @param hostnames: asked for addresses instead, as
+            C{reactor.nameResolver}, where nsswitch is needed; that one sends
+            every lookup through a few threads.
+        @param user_agent: the product that is named to other servers.
+        @raise ConfigurationError: when a file of roots cannot be used.
+        """
+        discovery_policy = discovery or DiscoveryPolicy()
+        policy = connections or ConnectionPolicy()
+        asked = resolver or NameServerResolver(reactor, SystemNameServers())
+        hosts = HostLookup(reactor, asked, hostnames, discovery_policy.dns_timeout)
+        roots = TrustGeneration.load(trust or TrustPolicy())
+        dialer = Dialer(reactor, roots, addresses or AddressPolicy(), policy, hosts)
+        well_known = WellKnownLookup(reactor, lambda: Exchange(reactor, dialer, policy, user_agent), discovery_policy)
+        services = ServiceLookup(reactor, asked, discovery_policy)
+        found = Discovery(well_known, services, discovery_policy, SystemRandom())
+        return cls(found, dialer, ConnectionPool(reactor, policy), user_agent)
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes | EncodedURL,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,
+    ) -> Deferred[IResponse]:
+        """
+        Send a request.
+
+        @param uri: bytes, or what L{federation_url
+            <matrix_federation_agent.federation_url>} made.  Path and query
+            reach the server byte for byte.
+        @param headers: never changed; C{Host} is always ours.
+        @return: fires with the response once its head has arrived; fails with
+            a L{FederationError <matrix_federation_agent.errors.FederationError>},
+            or with C{CancelledError} when it is cancelled.
+        """
+        return self._run(self._request(method, uri, headers, bodyProducer))
+
+    def resolve(self, server_name: ServerName | bytes | str) -> Deferred[Route]:
+        """
+        Explain where a name leads, without connecting to the server.
+
+        @return: fires with the route, also when it leads nowhere: then it has
+            a C{failure}.
+        @raise InvalidServerName: (in the Deferred) when the name is none.
+        """
+        return self._run(self._resolve(server_name))
+
+    def endpoint(self, server_name: ServerName | bytes | str) -> IStreamClientEndpoint:
+        """
+        Make a stream endpoint: connected, it is a verified TLS connection to
+        the server.
+
+        @raise InvalidServerName: when the name is none.
+        """
+        return DiscoveredEndpoint(self, _named(server_name))
+
+    def connect(self, server_name: ServerName | bytes | str, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        Open a verified TLS connection to a server, for another protocol than
+        HTTP.
+
+        @return: fires with what the factory built.
+        """
+        return self._run(self._connect(_named(server_name), factory))
+
+    def forget(self, server_name: ServerName | bytes | str | None = None) -> None:
+        """
+        Drop what is remembered about one server, or about all.
+
+        @raise InvalidServerName: when the name is none.
+        """
+        self._discovery.forget(None if server_name is None else _named(server_name))
+
+    def close(self) -> Deferred[None]:
+        """
+        End what is under way and close every connection.
+
+        @return: fires when nothing is left in the reactor.
+        """
+        return Deferred.fromCoroutine(self._close())
+
+    async def _close(self) -> None:
+        self._closed = True
+        for running in list(self._running):
+            running.cancel()
+        closed = self._pool.close()
+        await self._dialer.open_connections.abort()
+        await closed
+
+    def _run(self, work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
+        """
+        Run a coroutine until it ends or the agent is closed.
+        """
+        if self._closed:
+            work.close()
+            return fail(ConnectionFailed("", "the agent is closed"))
+        running = Deferred.fromCoroutine(work)
+        self._running.add(running)
+
+        def ended(result: T | Failure) -> T | Failure:
+            self._running.discard(running)
+            return result
+
+        return running.addBoth(ended)
+
+    async def _request(
+        self, method: bytes, uri: bytes | EncodedURL, headers: Headers | None, body: IBodyProducer | None
+    ) -> IResponse:
+        parsed = parse_uri(uri.to_text().encode("utf-8") if isinstance(uri, EncodedURL) else uri)
+        endpoint, host = await self._destination(parsed)
+        sent = Headers() if headers is None else headers.copy()
+        sent.setRawHeaders(b"Host", [host])
+        if not sent.hasHeader(b"User-Agent"):
+            sent.setRawHeaders(b"User-Agent", [self._user_agent])
+        return await self._pool.request(endpoint, method, parsed.target, sent, body)
+
+    async def _destination(self, uri: RequestURI) -> tuple[VerifiedEndpoint, bytes]:
+        """
+        Find who must answer, and what C{Host} says to them.
+        """
+        if uri.scheme not in FEDERATION_SCHEMES:
+            return https_endpoint(uri.authority, self._dialer), https_host_header(uri.authority)
+        identity = await self._discovery.who(uri.authority)
+
+        async def locate() -> Sequence[Target]:
+            return await self._discovery.where(identity, [])
+
+        return VerifiedEndpoint.of(FEDERATION, identity, locate, self._dialer), identity.effective.host_header
+
+    async def _connect(self, server_name: ServerName, factory: IProtocolFactory) -> IProtocol:
+        identity = await self._discovery.who(server_name)
+        return await self._dialer.connect(identity, await self._discovery.where(identity, []), factory)
+
+    async def _resolve(self, server_name: ServerName | bytes | str) -> Route:
+        identity = await self._discovery.who(_named(server_name))
+        steps: list[Step] = [] if identity.step is None else [identity.step]
+        try:
+            targets = await self._discovery.where(identity, steps)
+        except FederationError as error:
+            return Route(identity.server_name, identity.effective, tuple(steps), failure=error)
+        located = [await self._locate(identity, target) for target in targets]
+        return Route(identity.server_name, identity.effective, tuple(steps), tuple(located))
+
+    async def _locate(self, identity: Identity, target: Target) -> LocatedTarget:
+        """
+        Find the addresses of a target, and what the policies say of them.
+        """
+        found = await self._dialer.candidates(identity, target)
+        rules = [(str(one), rule) for one in found.permitted if (rule := self._dialer.exemption(identity, one))]
+        return LocatedTarget(target, tuple(map(str, found.permitted)), found.refused, tuple(rules))
+
+
+def _named(server_name: ServerName | bytes | str) -> ServerName:
+    return server_name if isinstance(server_name, ServerName) else ServerName.parse(server_name)
+
+
+@implementer(IStreamClientEndpoint)
+@attrs.frozen
+class DiscoveredEndpoint:
+    """
+    A Matrix server as a stream endpoint.
+    """
+
+    _agent: MatrixFederationAgent = attrs.field(repr=False)
+    server_name: ServerName
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        Find the server, connect, and verify its certificate.
+
+        @return: fires with the protocol; fails with a C{FederationError}.
+        """
+        return self._agent.connect(self.server_name, protocolFactory)

@@ -1,0 +1,3 @@
+"""
+Connections: to which addresses, in which order, verified, and kept.
+"""

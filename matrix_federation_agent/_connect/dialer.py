@@ -1,0 +1,164 @@
+"""
+From targets to one verified connection.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+from twisted.internet.defer import CancelledError
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.error import TimeoutError as TwistedTimeoutError
+from twisted.python.failure import Failure
+
+from .._deadlines import within
+from .._tls.verification import VerifiedConnectionCreator
+from ..errors import AddressDenied, Attempt, ConnectionFailed, FederationError, TimedOut, summarised
+from .addresses import denied_by, interleaved
+from .handshake import HandshakeGate, OpenConnections, VerifiedTLSFactory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twisted.internet.interfaces import IProtocol, IProtocolFactory
+
+    from .._discovery.hosts import HostLookup
+    from .._discovery.routing import Target
+    from .._identity import Identity
+    from .._policies import Address, AddressPolicy, ConnectionPolicy
+    from .._reactor import IReactor
+    from .._tls.trust import TrustGeneration
+
+
+@attrs.frozen
+class Candidates:
+    """
+    The addresses behind one target.
+
+    @ivar permitted: those that may be dialled, in order.
+    @ivar refused: what is wrong with the others, or why there is none.
+    """
+
+    permitted: tuple[Address, ...]
+    refused: tuple[Attempt, ...]
+
+
+@attrs.frozen(eq=False)
+class Dialer:
+    """
+    Connects to a server: its targets in order, for each its addresses, and
+    the first connection whose certificate is verified.
+
+    @ivar open_connections: those that this dialer made and that are open.
+    """
+
+    _reactor: IReactor
+    _trust: TrustGeneration
+    _addresses: AddressPolicy
+    _policy: ConnectionPolicy
+    _hosts: HostLookup
+    open_connections: OpenConnections = attrs.field(factory=OpenConnections)
+
+    def scoped(self) -> Dialer:
+        """
+        Make a dialer that keeps account of its own connections only.
+        """
+        return attrs.evolve(self, open_connections=OpenConnections())
+
+    async def connect(self, identity: Identity, targets: Sequence[Target], factory: IProtocolFactory) -> IProtocol:
+        """
+        Make one verified connection.
+
+        @param identity: who must answer.
+        @param targets: where to try, in order.
+        @param factory: builds the protocol, after verification.
+        @raise FederationError: when no attempt succeeded; holds them all.
+        """
+        attempts: list[Attempt] = []
+
+        def late(seconds: float) -> FederationError:
+            reason = f"no connection within {seconds:g} s" + "".join(f"; {attempt}" for attempt in attempts)
+            return TimedOut(identity.asked, reason, seconds=seconds, attempts=tuple(attempts))
+
+        connecting = self._first(identity, targets[: self._policy.max_targets], factory, attempts)
+        return await within(self._reactor, self._policy.connect_timeout, connecting, late)
+
+    async def _first(
+        self, identity: Identity, targets: Sequence[Target], factory: IProtocolFactory, attempts: list[Attempt]
+    ) -> IProtocol:
+        """
+        Try one target after the other, keeping every failure.
+        """
+        left = self._policy.max_addresses
+        for target in targets:
+            candidates = await self.candidates(identity, target)
+            attempts.extend(candidates.refused)
+            for address in candidates.permitted[:left]:
+                left -= 1
+                try:
+                    return await self._dial(identity, address, target.port, factory)
+                except FederationError as error:
+                    attempts.append(Attempt(str(target), str(address), error))
+        raise summarised(identity.asked, attempts)
+
+    async def candidates(self, identity: Identity, target: Target) -> Candidates:
+        """
+        Find the addresses of a target, and ask the address policy about each.
+        """
+        try:
+            found = await self._hosts.addresses(target.host)
+        except FederationError as error:
+            return Candidates((), (Attempt(str(target), None, error),))
+        permitted, refused = [], []
+        for address in interleaved(found):
+            network = denied_by(self._addresses, address)
+            if network is None:
+                permitted.append(address)
+            else:
+                denied = AddressDenied.by(identity.asked, str(address), network)
+                refused.append(Attempt(str(target), str(address), denied))
+        return Candidates(tuple(permitted), tuple(refused))
+
+    def exemption(self, identity: Identity, address: Address) -> str | None:
+        """
+        Tell the rule by which a connection to an address is not verified.
+        """
+        return self._trust.policy.exemption(identity.effective, address)
+
+    async def _dial(self, identity: Identity, address: Address, port: int, factory: IProtocolFactory) -> IProtocol:
+        """
+        Make one attempt: TCP, then TLS with the check.
+
+        @raise FederationError: when it fails.
+        """
+        creator = VerifiedConnectionCreator(self._trust, identity, self.exemption(identity, address))
+        gate = HandshakeGate(creator, factory)
+        await self._connect_tcp(address, port, creator, gate)
+
+        def late(seconds: float) -> FederationError:
+            reason = f"the TLS handshake was not finished within {seconds:g} s"
+            return TimedOut(identity.asked, reason, seconds=seconds, phase="tls")
+
+        return await within(self._reactor, self._policy.tls_timeout, gate.opened, late)
+
+    async def _connect_tcp(
+        self, address: Address, port: int, creator: VerifiedConnectionCreator, gate: HandshakeGate
+    ) -> None:
+        """
+        Connect TCP, with TLS on it that begins its handshake.
+        """
+        kind = TCP4ClientEndpoint if address.version == 4 else TCP6ClientEndpoint
+        seconds = self._policy.tcp_timeout
+        endpoint = kind(self._reactor, str(address), port, timeout=seconds)
+        tls = VerifiedTLSFactory(creator, gate, self._reactor, self.open_connections)
+        asked = creator.identity.asked
+        try:
+            await endpoint.connect(tls)
+        except (CancelledError, ConnectingCancelledError) as error:
+            raise CancelledError from error
+        except TwistedTimeoutError as error:
+            raise TimedOut(asked, f"TCP was not connected within {seconds:g} s", seconds=seconds) from error
+        except Exception as error:
+            raise ConnectionFailed(asked, Failure(error).getErrorMessage().rstrip(".")) from error

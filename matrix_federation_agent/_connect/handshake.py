@@ -1,0 +1,188 @@
+"""
+A connection exists once its handshake is complete and verified.
+
+Twisted's TLS endpoints fire when TCP is connected, and let the application
+write before the certificate is known.  Here the application's protocol is
+built only afterwards: a bad certificate is one more failed attempt, and no
+byte of HTTP was written.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from OpenSSL.SSL import Error as OpenSSLError
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from ..errors import ConnectionFailed, HandshakeFailed
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime
+    from twisted.python.failure import Failure
+
+    from .._tls.verification import VerifiedConnectionCreator
+
+
+@implementer(IHandshakeListener)
+class HandshakeGate(Protocol):
+    """
+    Stands in for the application's protocol until the handshake is verified,
+    and then steps out of the way.
+
+    @ivar opened: fires with the application's protocol, or fails with a
+        L{HandshakeFailed}.  Cancelling it aborts the connection.
+    """
+
+    transport: TLSMemoryBIOProtocol
+
+    def __init__(self, creator: VerifiedConnectionCreator, application: IProtocolFactory) -> None:
+        """
+        @param application: builds the protocol of a verified connection.
+        """
+        self._creator = creator
+        self._application = application
+        self._server_name = creator.identity.asked
+        self.opened: Deferred[IProtocol] = Deferred(lambda _: self.abort())
+
+    def abort(self) -> None:
+        """
+        Drop the connection at once; C{loseConnection} would wait for the
+        peer's farewell.
+        """
+        if self.connected:
+            self.transport.abortConnection()
+
+    def handshakeCompleted(self) -> None:
+        """
+        Let the application in, if the certificate was accepted.
+        """
+        if not self._creator.accepted:
+            # Not reached unless OpenSSL completes a handshake without having
+            # asked our check: then there is no proof, and no connection.
+            self._refuse(HandshakeFailed(self._server_name, "the handshake ended without a verified certificate"))
+            return
+        protocol = self._application.buildProtocol(self.transport.getPeer())
+        if protocol is None:
+            self._refuse(ConnectionFailed(self._server_name, "the caller's factory declined the connection"))
+            return
+        self.transport.wrappedProtocol = protocol
+        protocol.makeConnection(self.transport)
+        if IHandshakeListener.providedBy(protocol):
+            protocol.handshakeCompleted()
+        self.opened.callback(protocol)
+
+    def _refuse(self, error: ConnectionFailed) -> None:
+        self.opened.errback(error)
+        self.abort()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The connection ended before it was verified.
+        """
+        if not self.opened.called:
+            self.opened.errback(self._creator.rejection or self._failure(reason))
+
+    def _failure(self, reason: Failure) -> HandshakeFailed:
+        """
+        Tell a failed handshake from a connection that was merely closed.
+        """
+        if reason.check(OpenSSLError):
+            words = f"the TLS handshake failed: {_openssl_words(reason.value)}"
+        else:
+            words = "the connection was closed during the TLS handshake"
+        error = HandshakeFailed(self._server_name, words)
+        error.__cause__ = reason.value
+        return error
+
+
+def _openssl_words(error: BaseException | None) -> str:
+    """
+    Find the reasons in OpenSSL's error queue: triples of library, function
+    and reason.
+    """
+    arguments = () if error is None else error.args
+    queue = arguments[0] if arguments and isinstance(arguments[0], list) else []
+    return ", ".join(str(entry[-1]) for entry in queue if entry) or "no reason was given"
+
+
+class VerifiedTLSFactory(TLSMemoryBIOFactory):
+    """
+    Wraps a connection in TLS, and keeps account of it while it is open.
+    """
+
+    def __init__(
+        self,
+        creator: VerifiedConnectionCreator,
+        gate: HandshakeGate,
+        clock: IReactorTime,
+        open_connections: OpenConnections,
+    ) -> None:
+        """
+        @param clock: schedules the flushing of small writes.
+        """
+        factory: Factory = Factory.forProtocol(lambda: gate)
+        factory.noisy = False
+        super().__init__(creator, True, factory, clock)  # noqa: FBT003 (Twisted's signature: isClient)
+        self._open_connections = open_connections
+
+    def registerProtocol(self, p: TLSMemoryBIOProtocol) -> None:
+        """
+        A connection was opened.
+        """
+        super().registerProtocol(p)  # type: ignore[no-untyped-call]
+        self._open_connections.add(p)
+
+    def unregisterProtocol(self, p: TLSMemoryBIOProtocol) -> None:
+        """
+        A connection was lost.
+        """
+        super().unregisterProtocol(p)  # type: ignore[no-untyped-call]
+        self._open_connections.discard(p)
+
+
+class OpenConnections:
+    """
+    Every TLS connection that is open, verified or not yet.
+    """
+
+    def __init__(self) -> None:
+        self._transports: set[TLSMemoryBIOProtocol] = set()
+        self._emptied: list[Deferred[None]] = []
+
+    def __len__(self) -> int:
+        return len(self._transports)
+
+    def add(self, transport: TLSMemoryBIOProtocol) -> None:
+        """
+        Take a new connection into account.
+        """
+        self._transports.add(transport)
+
+    def discard(self, transport: TLSMemoryBIOProtocol) -> None:
+        """
+        Forget a connection that was lost.
+        """
+        self._transports.discard(transport)
+        if not self._transports:
+            waiting, self._emptied = self._emptied, []
+            for emptied in waiting:
+                emptied.callback(None)
+
+    def abort(self) -> Deferred[None]:
+        """
+        Drop every connection at once.
+
+        @return: fires when the last is gone.
+        """
+        emptied: Deferred[None] = Deferred()
+        self._emptied.append(emptied)
+        for transport in list(self._transports):
+            transport.abortConnection()
+        if not self._transports:
+            self._emptied.remove(emptied)
+            emptied.callback(None)
+        return emptied

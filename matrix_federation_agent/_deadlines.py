@@ -1,0 +1,38 @@
+"""
+Time limits on what is awaited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+T = TypeVar("T")
+
+
+async def within(
+    clock: IReactorTime,
+    seconds: float,
+    work: Coroutine[Deferred[Any], Any, T] | Deferred[T],
+    error: Callable[[float], Exception],
+) -> T:
+    """
+    Await some work, but not for longer than a limit; work that is late is
+    cancelled.
+
+    @param error: makes the error to raise, of the limit in seconds.
+    """
+    deferred = work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
+
+    def late(result: Failure | T, limit: float) -> Failure | T:
+        # Work that was finished all the same counts; whatever it fails with
+        # comes from being cancelled.
+        if isinstance(result, Failure):
+            raise error(limit)
+        return result
+
+    return await deferred.addTimeout(seconds, clock, late)

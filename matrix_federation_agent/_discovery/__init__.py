@@ -1,0 +1,3 @@
+"""
+Discovery: who must answer for a server name, and where they listen.
+"""

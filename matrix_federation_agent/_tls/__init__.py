@@ -1,0 +1,3 @@
+"""
+TLS: which roots are trusted, and the check that no connection escapes.
+"""
