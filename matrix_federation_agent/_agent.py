@@ -113,7 +113,10 @@ class MatrixFederationAgent:
         hosts = HostLookup(reactor, asked, hostnames, discovery_policy.dns_timeout)
         roots = TrustGeneration.load(trust or TrustPolicy())
         dialer = Dialer(reactor, roots, addresses or AddressPolicy(), policy, hosts)
-        well_known = WellKnownLookup(reactor, lambda: Exchange(reactor, dialer, policy, user_agent), discovery_policy)
+        limit = policy.max_head_bytes + discovery_policy.well_known_max_bytes
+        well_known = WellKnownLookup(
+            reactor, lambda: Exchange(reactor, dialer, policy, user_agent, limit), discovery_policy
+        )
         services = ServiceLookup(reactor, asked, discovery_policy)
         found = Discovery(well_known, services, discovery_policy, SystemRandom())
         return cls(found, dialer, ConnectionPool(reactor, policy), user_agent)

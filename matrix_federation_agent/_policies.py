@@ -118,6 +118,14 @@ def _positive(_: object, attribute: attrs.Attribute[Any], value: object) -> None
         raise ConfigurationError.of(attribute.name, f"expected a number above zero, not {value!r}")
 
 
+def _at_least_one(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """
+    Validate that a count is of something.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError.of(attribute.name, f"expected a whole number above zero, not {value!r}")
+
+
 def _not_negative(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """
     Validate that a count is a count.
@@ -332,6 +340,8 @@ class ConnectionPolicy:
     @ivar response_timeout: for the head of a response, once connected.
     @ivar max_targets: SRV targets that are tried.
     @ivar max_addresses: addresses that are tried, over all targets.
+    @ivar max_head_bytes: of the heads of all responses in one C{.well-known}
+        fetch, redirects included.
     @ivar idle_connections: kept to one destination (Synapse: 5).
     @ivar idle_timeout: after which an idle connection is closed (Synapse: 120
         seconds).
@@ -342,7 +352,8 @@ class ConnectionPolicy:
     tls_timeout: float = _seconds(10.0)
     connect_timeout: float = _seconds(30.0)
     response_timeout: float = _seconds(90.0)
-    max_targets: int = _count(8)
-    max_addresses: int = _count(10)
+    max_targets: int = attrs.field(default=8, validator=_at_least_one)
+    max_addresses: int = attrs.field(default=10, validator=_at_least_one)
+    max_head_bytes: int = attrs.field(default=64 * 1024, validator=_at_least_one)
     idle_connections: int = _count(5)
     idle_timeout: float = _seconds(120.0)

@@ -119,6 +119,15 @@ class ServerName:
         return self._parts.host.lower()
 
     @property
+    def without_port(self) -> ServerName:
+        """
+        The same host, without its port.
+        """
+        if self.port is None:
+            return self
+        return ServerName(f"[{self.host}]" if isinstance(self.literal, IPv6Address) else self.host)
+
+    @property
     def host_header(self) -> bytes:
         """
         The value of the C{Host} header: the name as given, port included

@@ -234,13 +234,14 @@ class CertificateRejected(HandshakeFailed):
 
 
 @attrs.define(eq=False, slots=False, str=False)
-class TimedOut(ConnectionFailed, TwistedTimeoutError):
+class TimedOut(FederationError, TwistedTimeoutError):
     """
     A phase took longer than its policy allows.
 
     @ivar seconds: the limit.
     """
 
+    phase: Phase = attrs.field(default="tcp", kw_only=True)
     seconds: float = attrs.field(default=0.0, kw_only=True)
 
 

@@ -17,7 +17,7 @@ from .._deadlines import within
 from .._tls.verification import VerifiedConnectionCreator
 from ..errors import AddressDenied, Attempt, ConnectionFailed, FederationError, TimedOut, summarised
 from .addresses import denied_by, interleaved
-from .handshake import HandshakeGate, OpenConnections, VerifiedTLSFactory
+from .handshake import ByteBudget, HandshakeGate, OpenConnections, VerifiedTLSFactory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +52,7 @@ class Dialer:
     the first connection whose certificate is verified.
 
     @ivar open_connections: those that this dialer made and that are open.
+    @ivar budget: what peers may send on them, all together.
     """
 
     _reactor: IReactor
@@ -60,12 +61,13 @@ class Dialer:
     _policy: ConnectionPolicy
     _hosts: HostLookup
     open_connections: OpenConnections = attrs.field(factory=OpenConnections)
+    budget: ByteBudget = attrs.field(factory=ByteBudget)
 
-    def scoped(self) -> Dialer:
+    def scoped(self, budget: ByteBudget) -> Dialer:
         """
         Make a dialer that keeps account of its own connections only.
         """
-        return attrs.evolve(self, open_connections=OpenConnections())
+        return attrs.evolve(self, open_connections=OpenConnections(), budget=budget)
 
     async def connect(self, identity: Identity, targets: Sequence[Target], factory: IProtocolFactory) -> IProtocol:
         """
@@ -152,7 +154,7 @@ class Dialer:
         kind = TCP4ClientEndpoint if address.version == 4 else TCP6ClientEndpoint
         seconds = self._policy.tcp_timeout
         endpoint = kind(self._reactor, str(address), port, timeout=seconds)
-        tls = VerifiedTLSFactory(creator, gate, self._reactor, self.open_connections)
+        tls = VerifiedTLSFactory(creator, gate, self._reactor, self.open_connections, self.budget)
         asked = creator.identity.asked
         try:
             await endpoint.connect(tls)

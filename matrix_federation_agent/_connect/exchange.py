@@ -12,7 +12,9 @@ from twisted.web.http_headers import Headers
 from .._discovery.routing import Target
 from .._identity import Identity
 from .._server_name import ServerName
+from ..errors import ResponseFailed
 from .endpoint import VerifiedEndpoint
+from .handshake import ByteBudget
 from .pool import ConnectionPool
 
 if TYPE_CHECKING:
@@ -27,15 +29,18 @@ if TYPE_CHECKING:
 
 HTTPS_PORT = 443
 
+# OpenSSL accepts certificate chains of 100 KiB (SSL_CTX_set_max_cert_list(3));
+# twice that covers the handshakes of a few redirects.
+_TLS_BYTES = 200 * 1024
+
 
 def https_host_header(authority: ServerName) -> bytes:
     """
     Write the C{Host} header of an https request: the default port is left out
     (RFC 9110, section 4.2.2).
     """
-    if authority.port != HTTPS_PORT:
-        return authority.host_header
-    return authority.text.rpartition(":")[0].encode("ascii")
+    shown = authority.without_port if authority.port == HTTPS_PORT else authority
+    return shown.host_header
 
 
 def https_endpoint(authority: ServerName, dialer: Dialer) -> VerifiedEndpoint:
@@ -45,8 +50,7 @@ def https_endpoint(authority: ServerName, dialer: Dialer) -> VerifiedEndpoint:
     """
 
     async def locate() -> Sequence[Target]:
-        host = ServerName(f"[{authority.host}]" if ":" in authority.host else authority.host)
-        return [Target(host, authority.port or HTTPS_PORT)]
+        return [Target(authority.without_port, authority.port or HTTPS_PORT)]
 
     return VerifiedEndpoint.of(b"https", Identity(authority, authority), locate, dialer)
 
@@ -59,8 +63,16 @@ class Exchange:
     everything went well.
     """
 
-    def __init__(self, reactor: IReactorTime, dialer: Dialer, policy: ConnectionPolicy, user_agent: bytes) -> None:
-        self._dialer = dialer.scoped()
+    def __init__(
+        self, reactor: IReactorTime, dialer: Dialer, policy: ConnectionPolicy, user_agent: bytes, limit: int
+    ) -> None:
+        """
+        @param limit: bytes that all responses together may have; what TLS
+            itself needs is not counted against it.
+        """
+        self._limit = limit
+        self._budget = ByteBudget(limit + _TLS_BYTES)
+        self._dialer = dialer.scoped(self._budget)
         self._pool = ConnectionPool(reactor, attrs.evolve(policy, idle_connections=0))
         self._user_agent = user_agent
 
@@ -73,7 +85,13 @@ class Exchange:
         host = https_host_header(uri.authority)
         headers = Headers({b"Host": [host], b"User-Agent": [self._user_agent]})
         endpoint = https_endpoint(uri.authority, self._dialer)
-        return await self._pool.request(endpoint, b"GET", uri.target, headers, None)
+        try:
+            return await self._pool.request(endpoint, b"GET", uri.target, headers, None)
+        except ResponseFailed as error:
+            if self._budget.exceeded:
+                reason = f"the responses are longer than {self._limit} bytes"
+                raise ResponseFailed(str(uri.authority), reason) from error
+            raise
 
     def abort(self) -> None:
         """

@@ -9,13 +9,15 @@ byte of HTTP was written.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+import attrs
 from OpenSSL.SSL import Error as OpenSSLError
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from ..errors import ConnectionFailed, HandshakeFailed
@@ -109,10 +111,49 @@ def _openssl_words(error: BaseException | None) -> str:
     return ", ".join(str(entry[-1]) for entry in queue if entry) or "no reason was given"
 
 
+@attrs.define(eq=False)
+class ByteBudget:
+    """
+    How much a peer may send on one connection, TLS included.
+
+    @ivar left: in bytes; below zero when the peer sent more.
+    """
+
+    left: float = math.inf
+
+    @property
+    def exceeded(self) -> bool:
+        """
+        Whether the peer sent more.
+        """
+        return self.left < 0
+
+
+class BoundedTLSTransport(BufferingTLSTransport):
+    """
+    A TLS connection that is aborted once its peer sent too much.
+    """
+
+    factory: VerifiedTLSFactory
+
+    def dataReceived(self, bytes: bytes) -> None:
+        """
+        Count what arrives, before anything is decrypted or parsed.
+        """
+        budget = self.factory.budget
+        budget.left -= len(bytes)
+        if budget.exceeded:
+            self.abortConnection()  # type: ignore[no-untyped-call]
+        else:
+            super().dataReceived(bytes)  # type: ignore[no-untyped-call]
+
+
 class VerifiedTLSFactory(TLSMemoryBIOFactory):
     """
     Wraps a connection in TLS, and keeps account of it while it is open.
     """
+
+    protocol = BoundedTLSTransport
 
     def __init__(
         self,
@@ -120,6 +161,7 @@ class VerifiedTLSFactory(TLSMemoryBIOFactory):
         gate: HandshakeGate,
         clock: IReactorTime,
         open_connections: OpenConnections,
+        budget: ByteBudget,
     ) -> None:
         """
         @param clock: schedules the flushing of small writes.
@@ -128,6 +170,7 @@ class VerifiedTLSFactory(TLSMemoryBIOFactory):
         factory.noisy = False
         super().__init__(creator, True, factory, clock)  # noqa: FBT003 (Twisted's signature: isClient)
         self._open_connections = open_connections
+        self.budget = budget
 
     def registerProtocol(self, p: TLSMemoryBIOProtocol) -> None:
         """

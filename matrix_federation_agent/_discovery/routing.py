@@ -71,22 +71,14 @@ def fixed_target(effective: ServerName) -> Target | None:
     """
     if effective.literal is None and effective.port is None:
         return None
-    return Target(_hostname(effective), DEFAULT_PORT if effective.port is None else effective.port)
+    return Target(effective.without_port, effective.port or DEFAULT_PORT)
 
 
 def default_target(effective: ServerName) -> Target:
     """
     Tell the target of a name that has no SRV records (steps 3.5 and 6).
     """
-    return Target(_hostname(effective), DEFAULT_PORT)
-
-
-def _hostname(name: ServerName) -> ServerName:
-    """
-    Drop the port.
-    """
-    host = f"[{name.host}]" if ":" in name.host else name.host
-    return ServerName(host)
+    return Target(effective.without_port, DEFAULT_PORT)
 
 
 def is_decidedly_unavailable(records: list[ServiceRecord]) -> bool:
