@@ -189,9 +189,10 @@ class MatrixFederationAgent:
         self._closed = True
         for running in list(self._running):
             running.cancel()
-        closed = self._pool.close()
+        # First the connections: one whose response ends meanwhile would enter
+        # the pool after it was emptied.
         await self._dialer.open_connections.abort()
-        await closed
+        await self._pool.close()
 
     def _run(self, work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
         """
