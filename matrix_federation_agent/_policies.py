@@ -39,7 +39,8 @@ def _listed(setting: str, value: object) -> tuple[Any, ...]:
     """
     if value is None:
         return ()
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+    # A network is iterable: it would become the list of its addresses.
+    if isinstance(value, (str, bytes, IPv4Network, IPv6Network)) or not isinstance(value, Iterable):
         raise ConfigurationError.of(setting, f"expected a list, not {value!r}")
     return tuple(value)
 
@@ -48,8 +49,11 @@ def _network(setting: str, value: object) -> Network:
     """
     Read one network; a mapped one becomes its IPv4.
     """
+    # Of an integer or packed bytes C{ipaddress} makes an address as well.
+    if not isinstance(value, (str, IPv4Address, IPv6Address, IPv4Network, IPv6Network)):
+        raise ConfigurationError.of(setting, f"expected a network, not {value!r}")
     try:
-        network = ip_network(value)  # type: ignore[arg-type]
+        network = ip_network(value)
     except ValueError as error:
         raise ConfigurationError.of(setting, str(error)) from error
     if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
@@ -107,7 +111,11 @@ def _globs(value: object) -> tuple[str, ...]:
 
 
 def _paths(value: object) -> tuple[str, ...]:
-    return tuple(os.fspath(item) for item in _listed("ca_files", value))
+    setting = "ca_files"
+    try:
+        return tuple(os.fsdecode(item) for item in _listed(setting, value))
+    except TypeError as error:
+        raise ConfigurationError.of(setting, str(error)) from error
 
 
 def _positive(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -116,6 +124,14 @@ def _positive(_: object, attribute: attrs.Attribute[Any], value: object) -> None
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise ConfigurationError.of(attribute.name, f"expected a number above zero, not {value!r}")
+
+
+def _yes_or_no(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """
+    Validate a switch: any text, "no" among them, would count as yes.
+    """
+    if not isinstance(value, bool):
+        raise ConfigurationError.of(attribute.name, f"expected True or False, not {value!r}")
 
 
 def _at_least_one(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -170,7 +186,7 @@ class TrustPolicy:
     """
 
     ca_files: tuple[str, ...] = attrs.field(default=(), converter=_paths)
-    use_system_roots: bool = True
+    use_system_roots: bool = attrs.field(default=True, validator=_yes_or_no)
     exempt_domains: tuple[str, ...] = attrs.field(default=(), converter=_globs)
     exempt_networks: tuple[Network, ...] = attrs.field(default=(), converter=_exempt_networks)
     minimum_tls: Literal["1.2", "1.3"] = attrs.field(default="1.2", validator=_one_of("1.2", "1.3"))
@@ -325,7 +341,7 @@ class DiscoveryPolicy:
     srv_minimum: float = _seconds(30.0)
     srv_maximum: float = _seconds(24 * 3600.0)
     srv_negative_maximum: float = _seconds(3600.0)
-    guess_default_port: bool = False
+    guess_default_port: bool = attrs.field(default=False, validator=_yes_or_no)
     max_remembered: int = _count(20_000)
 
 

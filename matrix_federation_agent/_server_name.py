@@ -159,8 +159,8 @@ def _split(text: str) -> _Parts:
     if ":" in port:
         reason = "an IPv6 address must stand in brackets, and a name has one port"
         raise InvalidServerName(text, reason, position=text.index(":", len(host) + 1))
-    number = _port(text, len(host) + 1) if colon else None
-    return _Parts(host, number, _check_name_or_ipv4(text, host))
+    literal = _check_name_or_ipv4(text, host)
+    return _Parts(host, _port(text, len(host) + 1) if colon else None, literal)
 
 
 def _split_ipv6(text: str) -> _Parts:

@@ -9,7 +9,7 @@ server byte for byte.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlencode, urljoin
 
 import attrs
@@ -140,6 +140,7 @@ class FederationURL(EncodedURL):
     is ASCII already, and case and port are part of it.
     """
 
+    _authority: str | None = None
     _verbatim: str | None = None
 
     @classmethod
@@ -151,8 +152,24 @@ class FederationURL(EncodedURL):
         pairs = [_pair(text) for text in query.split("&")] if mark else []
         segments = path.split("/")[1:]
         url = cls("matrix-federation", name.host, segments, pairs, port=name.port)
+        url._authority = str(name)
         url._verbatim = f"matrix-federation://{name}{rest}"
         return url
+
+    def replace(self, *args: Any, **kwargs: Any) -> FederationURL:
+        """
+        The spelling of a server name outlives a change of path or query.
+        """
+        changed = cast("FederationURL", super().replace(*args, **kwargs))
+        if (changed.host, changed.port, changed.userinfo) == (self.host, self.port, self.userinfo):
+            changed._authority = self._authority  # noqa: SLF001 (it is one of us)
+        return changed
+
+    def authority(self, with_password: bool = False, **kw: Any) -> str:  # noqa: FBT001, FBT002 (hyperlink's signature)
+        """
+        The server name as it was given, leading zeros of the port included.
+        """
+        return super().authority(with_password, **kw) if self._authority is None else self._authority
 
     def to_uri(self) -> FederationURL:
         """
@@ -166,6 +183,9 @@ class FederationURL(EncodedURL):
         C{params} to it.
         """
         return super().to_text(with_password) if self._verbatim is None else self._verbatim
+
+    # hyperlink's own C{__str__} is its own C{to_text}.
+    __str__ = to_text
 
     def __bytes__(self) -> bytes:
         return self.to_text().encode("ascii")
@@ -203,8 +223,12 @@ def federation_url(
         percent-encoded.
     """
     name = server_name if isinstance(server_name, ServerName) else ServerName.parse(server_name)
-    text = query if isinstance(query, str) else urlencode(query, quote_via=quote, safe="")
-    rest = f"{path}?{text}" if text else path
-    if not path.startswith("/") or "#" in rest or not _VISIBLE.fullmatch(rest.encode("utf-8")):
+    try:
+        text = query if isinstance(query, str) else urlencode(query, quote_via=quote, safe="")
+        rest = f"{path}?{text}" if text else path
+        encoded = rest.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidURI(str(name), "a lone surrogate cannot be encoded", uri=path[:_LOGGED]) from error
+    if not path.startswith("/") or "?" in path or "#" in rest or not _VISIBLE.fullmatch(encoded):
         raise InvalidURI(str(name), "a path begins with a slash and is percent-encoded", uri=rest[:_LOGGED])
     return FederationURL.of(name, rest)

@@ -12,7 +12,8 @@ holds exception classes only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import attrs
 from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
@@ -22,6 +23,25 @@ from twisted.web.error import SchemeNotSupported
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from ipaddress import IPv4Network, IPv6Network
+
+__all__ = [
+    "AddressDenied",
+    "Attempt",
+    "CertificateRejected",
+    "ConfigurationError",
+    "ConnectionFailed",
+    "FederationError",
+    "HandshakeFailed",
+    "InvalidRequest",
+    "InvalidServerName",
+    "InvalidURI",
+    "Phase",
+    "ResolutionFailed",
+    "ResponseFailed",
+    "ServiceUnavailable",
+    "TimedOut",
+    "UnsupportedScheme",
+]
 
 Phase = Literal["configuration", "uri", "dns", "policy", "tcp", "tls", "http"]
 """
@@ -72,6 +92,15 @@ class FederationError(Exception):
     reason: str
     phase: Phase = attrs.field(default="http", kw_only=True)
     attempts: tuple[Attempt, ...] = attrs.field(default=(), kw_only=True)
+
+    # Twisted's ConnectError has it; ours tells its cause by __cause__.
+    osError: ClassVar[None] = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """
+        Survive a pickle: keyword-only fields are no positional arguments.
+        """
+        return partial(type(self), **attrs.asdict(self, recurse=False)), ()
 
     def __str__(self) -> str:
         subject = f"{self.server_name}: " if self.server_name else ""

@@ -57,10 +57,18 @@ def read_delegation(status: int, body: bytes) -> Delegation | NoDelegation:
         return NoDelegation(f"status {status}", temporary=status >= 500)
     try:
         # RFC 8259, section 8.1: a BOM must not be sent but may be ignored.
-        document = json.loads(body.decode("utf-8-sig"))
+        document = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         return NoDelegation(f"the body is not JSON ({type(error).__name__})", temporary=False)
     return _read_document(document)
+
+
+def _refuse_constant(name: str) -> object:
+    """
+    Refuse C{NaN} and the infinities, which Python reads and JSON does not
+    have (RFC 8259, section 6).
+    """
+    raise ValueError(f"{name} is not JSON")
 
 
 def _read_document(document: object) -> Delegation | NoDelegation:

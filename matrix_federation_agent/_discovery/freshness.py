@@ -51,7 +51,7 @@ def _by_cache_control(values: Sequence[bytes]) -> float | None:
         return 0.0
     for directive in directives:
         if found := _MAX_AGE.fullmatch(directive):
-            return float(min(int(found[1][:11]), _SECONDS_CAP))
+            return float(min(int(found[1].lstrip("0")[:11] or "0"), _SECONDS_CAP))
     return None
 
 

@@ -1,0 +1,3 @@
+"""
+The command C{matrix-federation}.
+"""

@@ -1,0 +1,142 @@
+"""
+Routes and failures, as text for people and as JSON for programs.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..errors import summarised
+from .console import escaped
+from .settings import CommandTimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._route import LocatedTarget, Route
+    from .._server_name import ServerName
+    from ..errors import Attempt, FederationError
+    from .console import Console
+
+
+def to_json(document: object, indent: int | None = 2) -> str:
+    """
+    Write JSON, in visible ASCII.
+
+    @param indent: L{None} for a single line.
+    """
+    return json.dumps(document, indent=indent).replace("\x7f", "\\u007f")
+
+
+def why_unreachable(route: Route) -> FederationError | None:
+    """
+    Tell why a route leads nowhere: its own failure, or that there is no
+    address to which the agent may connect.
+    """
+    if route.failure is not None or any(target.addresses for target in route.targets):
+        return route.failure
+    return summarised(str(route.server_name), [attempt for target in route.targets for attempt in target.refused])
+
+
+def route_lines(route: Route, console: Console) -> Iterator[str]:
+    """
+    Explain a route, line by line.
+    """
+    yield console.paint(escaped(str(route.server_name)), "bold")
+    for step in route.steps:
+        yield f"  {console.paint(f'step {escaped(step.number)}', 'cyan')}: {escaped(step.found)}"
+    yield f"  Host: {escaped(route.host_header)}"
+    yield f"  TLS name: {escaped(route.tls_name)}"
+    for target in route.targets:
+        yield f"  target {escaped(str(target.target))}"
+        yield from _target_lines(target, console)
+
+
+def _target_lines(target: LocatedTarget, console: Console) -> Iterator[str]:
+    rules = dict(target.exempt)
+    for address in target.addresses:
+        note = f" (certificate not checked: {escaped(rules[address])})" if address in rules else ""
+        yield f"    address {console.paint(escaped(address), 'green')}{console.paint(note, 'yellow') if note else ''}"
+    for attempt in target.refused:
+        yield f"    {console.paint('refused', 'red')}: {escaped(attempt.error.reason)}"
+
+
+def failure_lines(error: FederationError) -> Iterator[str]:
+    """
+    Say what failed, and below it every attempt that was made.
+    """
+    subject = f"{error.server_name}: " if error.server_name else ""
+    yield escaped(subject + _headline(error))
+    for attempt in error.attempts:
+        yield f"  {escaped(str(attempt))}"
+
+
+def _headline(error: FederationError) -> str:
+    """
+    Leave out of a reason the list of the attempts, which have lines of their
+    own.
+    """
+    listing = "; ".join(map(str, error.attempts))
+    return error.reason.removesuffix(listing).rstrip(":; ") or error.reason
+
+
+def failure_json(error: FederationError) -> dict[str, Any]:
+    """
+    Describe a failure: C{type} (the name of the class), C{phase} (null where
+    it is not known), C{reason}, and C{attempts}: a list of objects with
+    C{target}, C{address}, C{type}, C{phase} and C{reason}.
+    """
+    attempts = [{"target": attempt.target, **attempt_json(attempt)} for attempt in error.attempts]
+    return {**_error_json(error), "attempts": attempts}
+
+
+def attempt_json(attempt: Attempt) -> dict[str, Any]:
+    """
+    Describe an attempt at a known target: C{address} (or null), C{type},
+    C{phase} and C{reason}.
+    """
+    return {"address": attempt.address, **_error_json(attempt.error)}
+
+
+def _error_json(error: FederationError) -> dict[str, Any]:
+    phase = None if isinstance(error, CommandTimedOut) else error.phase
+    return {"type": type(error).__name__, "phase": phase, "reason": error.reason}
+
+
+def route_json(route: Route) -> dict[str, Any]:
+    """
+    Describe a route; L{Resolve<matrix_federation_agent._cli.resolve.Resolve>}
+    documents the keys.
+    """
+    failure = why_unreachable(route)
+    return {
+        "server_name": str(route.server_name),
+        "effective": str(route.effective),
+        "delegated": route.step.startswith("3."),
+        "step": route.step,
+        "steps": [{"number": step.number, "found": step.found} for step in route.steps],
+        "host_header": route.host_header,
+        "tls_name": route.tls_name,
+        "targets": [_target_json(target) for target in route.targets],
+        "failure": None if failure is None else failure_json(failure),
+    }
+
+
+def no_route_json(name: ServerName, error: FederationError) -> dict[str, Any]:
+    """
+    Describe that no route is known, with the same keys.
+    """
+    keys = ("server_name", "effective", "delegated", "step", "steps", "host_header", "tls_name", "targets")
+    known = {"server_name": str(name), "steps": [], "targets": []}
+    return {**dict.fromkeys(keys), **known, "failure": failure_json(error)}
+
+
+def _target_json(target: LocatedTarget) -> dict[str, Any]:
+    return {
+        "host": target.target.host.host,
+        "port": target.target.port,
+        "addresses": list(target.addresses),
+        "refused": [attempt_json(attempt) for attempt in target.refused],
+        "exempt": [{"address": address, "rule": rule} for address, rule in target.exempt],
+    }

@@ -1,0 +1,116 @@
+"""
+The options that C{resolve} and C{request} share, as policies.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import attrs
+
+from .._agent import MatrixFederationAgent
+from .._deadlines import within
+from .._discovery.name_servers import NameServerResolver
+from .._policies import SPECIAL_PURPOSE, AddressPolicy, TrustPolicy
+from ..errors import TimedOut
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from twisted.internet.defer import Deferred
+
+    from .._discovery.name_servers import NameServer
+    from .._reactor import IReactor
+    from ..errors import ConfigurationError, FederationError
+
+T = TypeVar("T")
+
+_OPTIONS = {
+    "ca_files": "--ca-file",
+    "exempt_domains": "--exempt-domain",
+    "exempt_networks": "--exempt-network",
+    "allow": "--allow-network",
+    "deny": "--deny-network",
+    "minimum_tls": "--minimum-tls",
+}
+
+
+class CommandTimedOut(TimedOut):
+    """
+    The whole command took longer than C{--timeout}; in which phase it was is
+    not known.
+    """
+
+
+@attrs.frozen
+class Settings:
+    """
+    How to find, reach and trust servers.
+
+    @ivar name_server: asked instead of the system's, or L{None}.
+    @ivar timeout: for the whole command, in seconds, or L{None}.
+    """
+
+    trust: TrustPolicy = attrs.field(factory=TrustPolicy)
+    addresses: AddressPolicy = attrs.field(factory=AddressPolicy)
+    name_server: NameServer | None = None
+    timeout: float | None = None
+
+    @classmethod
+    def of(cls, options: Namespace) -> Settings:
+        """
+        Read the options.
+
+        @raise ConfigurationError: when one is not usable.
+        """
+        trust = TrustPolicy(
+            ca_files=options.ca_file,
+            use_system_roots=not options.no_system_roots,
+            exempt_domains=options.exempt_domain,
+            exempt_networks=options.exempt_network,
+            minimum_tls=options.minimum_tls,
+        )
+        # A denied network of the user's own makes the rule stricter: the
+        # usual ones stay.
+        addresses = AddressPolicy(allow=options.allow_network, deny=[*SPECIAL_PURPOSE, *options.deny_network])
+        return cls(trust, addresses, options.dns, options.timeout)
+
+    def agent(self, reactor: IReactor) -> MatrixFederationAgent:
+        """
+        Make the agent.
+
+        @raise ConfigurationError: when a file of roots cannot be used.
+        """
+        resolver = None if self.name_server is None else NameServerResolver(reactor, [self.name_server])
+        return MatrixFederationAgent.new(reactor, trust=self.trust, addresses=self.addresses, resolver=resolver)
+
+
+async def in_time(
+    reactor: IReactor, seconds: float | None, server_name: str, work: Coroutine[Deferred[Any], Any, T] | Deferred[T]
+) -> T:
+    """
+    Await the work of a command, no longer than C{--timeout} says.
+
+    @param seconds: the limit, or L{None}.
+    @param server_name: what the error names.
+    @raise CommandTimedOut: when it is late.
+    """
+    if seconds is None:
+        return await work
+
+    def late(limit: float) -> FederationError:
+        return CommandTimedOut(server_name, f"cancelled: not done within {limit:g} s (--timeout)", seconds=limit)
+
+    return await within(reactor, seconds, work, late)
+
+
+def setting_error(error: ConfigurationError) -> str:
+    """
+    Say what is wrong with a setting, in the terms of the command line.
+    """
+    option = _OPTIONS.get(error.setting)
+    if option is None:
+        return error.reason
+    return f"argument {option}: {error.reason.removeprefix(f'{error.setting}: ')}"

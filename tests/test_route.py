@@ -1,0 +1,84 @@
+"""
+Tests of C{matrix_federation_agent._route}: a route explains itself.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from matrix_federation_agent import LocatedTarget, Route, ServerName, Step
+from matrix_federation_agent._discovery.routing import Target
+from matrix_federation_agent.errors import AddressDenied, Attempt, ServiceUnavailable
+
+from .case import TestCase
+
+EXAMPLE = ServerName("ex.example")
+DELEGATED = ServerName("M.ex.example:443")
+STEPS = (Step("3", "m.server says M.ex.example:443"), Step("3.2", "an explicit port"))
+TARGET = Target(ServerName("M.ex.example"), 443)
+DENIED = Attempt("M.ex.example:443", "10.0.0.1", AddressDenied.by("ex.example", "10.0.0.1", IPv4Network("10.0.0.0/8")))
+
+
+class RouteTests(TestCase):
+    """L{Route}."""
+
+    def test_identity_follows_from_the_effective_name(self) -> None:
+        """C{Host} is the effective name as given; the certificate names its host in lower case."""
+        route = Route(EXAMPLE, DELEGATED, STEPS)
+        self.assertEqual((route.host_header, route.tls_name), ("M.ex.example:443", "m.ex.example"))
+
+    def test_the_last_step_decided(self) -> None:
+        """The step of a route is the last that was taken."""
+        self.assertEqual(Route(EXAMPLE, DELEGATED, STEPS).step, "3.2")
+
+    def test_a_route_is_printed_line_by_line(self) -> None:
+        """Name, steps, identity and targets each have a line."""
+        route = Route(EXAMPLE, DELEGATED, STEPS, (LocatedTarget(TARGET, ("192.0.2.1",)),))
+        expected = [
+            "ex.example",
+            "  step 3: m.server says M.ex.example:443",
+            "  step 3.2: an explicit port",
+            "  Host: M.ex.example:443",
+            "  certificate must name: m.ex.example",
+            "  connect to M.ex.example:443: 192.0.2.1",
+        ]
+        self.assertEqual(str(route).splitlines(), expected)
+
+    def test_a_route_that_leads_nowhere_says_why(self) -> None:
+        """The failure is the last line."""
+        route = Route(EXAMPLE, EXAMPLE, (Step("4", "the root"),), failure=ServiceUnavailable("ex.example", "not there"))
+        self.assertEqual(str(route).splitlines()[-1], "  failed: ex.example: not there")
+
+    def test_the_repr_holds_every_field(self) -> None:
+        """The C{repr} is log text: nothing of the route is left out."""
+        route = Route(EXAMPLE, EXAMPLE, (Step("6", "the default port"),), (LocatedTarget(TARGET),))
+        expected = (
+            "Route(server_name=ServerName('ex.example'), effective=ServerName('ex.example'), "
+            "steps=(Step(number='6', found='the default port'),), "
+            "targets=(LocatedTarget(target=Target(host=ServerName('M.ex.example'), port=443), "
+            "addresses=(), refused=(), exempt=()),), failure=None)"
+        )
+        self.assertEqual(repr(route), expected)
+
+    def test_routes_are_values(self) -> None:
+        """Equal routes are one key."""
+        self.assertEqual(len({Route(EXAMPLE, EXAMPLE, STEPS), Route(EXAMPLE, EXAMPLE, STEPS)}), 1)
+
+
+class LocatedTargetTests(TestCase):
+    """L{LocatedTarget}."""
+
+    def test_addresses_come_in_the_order_of_dialling(self) -> None:
+        """Addresses are listed as they will be tried."""
+        located = LocatedTarget(TARGET, ("2001:db8::1", "192.0.2.1"))
+        self.assertEqual(str(located), "M.ex.example:443: 2001:db8::1, 192.0.2.1")
+
+    def test_exempt_addresses_name_their_rule(self) -> None:
+        """Where no certificate is checked, the rule that says so stands beside the address."""
+        located = LocatedTarget(TARGET, ("10.0.0.1",), exempt=(("10.0.0.1", "network 10.0.0.0/8"),))
+        expected = "M.ex.example:443: 10.0.0.1 (certificate not checked: network 10.0.0.0/8)"
+        self.assertEqual(str(located), expected)
+
+    def test_refused_addresses_give_their_reason(self) -> None:
+        """An address that may not be dialled is told with the reason of its error."""
+        self.assertEqual(str(LocatedTarget(TARGET, (), (DENIED,))), f"M.ex.example:443: {DENIED.error.reason}")

@@ -1,0 +1,149 @@
+"""
+The public API as a caller's type checker sees it.
+
+Nothing here runs: mypy reads it, strictly, together with the rest. What must be refused is marked with the error that
+mypy must find; a mark without an error is itself an error (C{warn_unused_ignores}).
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from pathlib import Path
+from typing import Any, assert_type
+
+from treq.client import HTTPClient
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.web.client import Agent
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+
+from matrix_federation_agent import (
+    AddressPolicy,
+    ConnectionPolicy,
+    DiscoveryPolicy,
+    FederationURL,
+    LocatedTarget,
+    MatrixFederationAgent,
+    Route,
+    ServerName,
+    Step,
+    TrustPolicy,
+    __version__,
+    federation_url,
+)
+from matrix_federation_agent.errors import AddressDenied, Attempt, FederationError, ResolutionFailed
+
+
+def settings() -> tuple[TrustPolicy, AddressPolicy, DiscoveryPolicy, ConnectionPolicy]:
+    """Lists may be of any kind, and what is read back is a tuple."""
+    trust = TrustPolicy(
+        ca_files=["/etc/fed/ca.pem", Path("ca.pem")],
+        use_system_roots=True,
+        exempt_domains=["*.onion"],
+        exempt_networks=["fc00::/7", IPv4Network("10.0.0.0/8")],
+        minimum_tls="1.3",
+    )
+    assert_type(trust.ca_files, tuple[str, ...])
+    assert_type(trust.exempt_networks, tuple[IPv4Network | IPv6Network, ...])
+    assert_type(trust.exemption(ServerName("ex.com"), ip_address("10.0.0.1")), str | None)
+    TrustPolicy(minimum_tls="1.1")  # type: ignore[arg-type]
+    TrustPolicy(use_system_roots="yes")  # type: ignore[arg-type]
+    addresses = AddressPolicy(allow=["10.1.0.0/16"])
+    assert_type(addresses.deny, tuple[IPv4Network | IPv6Network, ...])
+    discovery = DiscoveryPolicy(well_known_timeout=5, guess_default_port=True)
+    assert_type(discovery.well_known_timeout, float)
+    DiscoveryPolicy(5)  # type: ignore[call-arg]
+    connections = ConnectionPolicy(max_addresses=4)
+    assert_type(connections.max_addresses, int)
+    trust.use_system_roots = False  # type: ignore[misc]
+    return trust, addresses, discovery, connections
+
+
+def names(text: bytes | str) -> None:
+    """A name is parsed from bytes or text, and its parts have their types."""
+    name = ServerName.parse(text)
+    assert_type(name, ServerName)
+    assert_type(name.host, str)
+    assert_type(name.port, int | None)
+    assert_type(name.literal, IPv4Address | IPv6Address | None)
+    assert_type(name.host_header, bytes)
+    ServerName.parse(8448)  # type: ignore[arg-type]
+    assert_type(__version__, str)
+
+
+def make(reactor: Any) -> MatrixFederationAgent:
+    """Everything but the reactor is optional, and named."""
+    MatrixFederationAgent.new(reactor)
+    MatrixFederationAgent.new()  # type: ignore[call-arg]
+    MatrixFederationAgent.new(reactor, TrustPolicy())  # type: ignore[call-arg]
+    trust, addresses, discovery, connections = settings()
+    agent = MatrixFederationAgent.new(
+        reactor,
+        trust=trust,
+        addresses=addresses,
+        discovery=discovery,
+        connections=connections,
+        resolver=None,
+        hostnames=reactor.nameResolver,
+        user_agent=b"homeserver/1.0",
+    )
+    return assert_type(agent, MatrixFederationAgent)
+
+
+def interchangeable(agent: MatrixFederationAgent, plain: Agent) -> list[IAgent]:
+    """The agent stands where any other does."""
+    return [agent, plain]
+
+
+async def requests(agent: MatrixFederationAgent, body: IBodyProducer) -> IResponse:
+    """Requests are as with any agent, and may have the URL of C{federation_url}."""
+    uri = b"matrix-federation://ex.com/_matrix/federation/v1/version"
+    assert_type(agent.request(b"GET", uri), Deferred[IResponse])
+    await agent.request(b"PUT", uri, Headers({b"X": [b"y"]}), body)
+    agent.request("GET", uri)  # type: ignore[arg-type]
+    url = federation_url("ex.com", "/a", {"b": "c"})
+    assert_type(url, FederationURL)
+    federation_url(ServerName("ex.com"), "/a", [("b", "c"), ("b", "d")])
+    federation_url(b"ex.com", "/a", "b=c")
+    federation_url("ex.com", b"/a")  # type: ignore[arg-type]
+    client = HTTPClient(agent)
+    await client.get(url)
+    return assert_type(await agent.request(b"GET", url), IResponse)
+
+
+async def routes(agent: MatrixFederationAgent) -> None:
+    """A route is a value."""
+    assert_type(agent.resolve("ex.com"), Deferred[Route])
+    route = await agent.resolve(b"ex.com")
+    assert_type(route.effective, ServerName)
+    assert_type(route.steps, tuple[Step, ...])
+    assert_type(route.targets, tuple[LocatedTarget, ...])
+    assert_type(route.targets[0].addresses, tuple[str, ...])
+    assert_type(route.targets[0].target.port, int)
+    assert_type(route.host_header, str)
+    assert_type(route.failure, FederationError | None)
+    route.steps = ()  # type: ignore[misc]
+
+
+async def connections(agent: MatrixFederationAgent, factory: IProtocolFactory) -> None:
+    """Other protocols than HTTP, and the end."""
+    assert_type(agent.endpoint("ex.com"), IStreamClientEndpoint)
+    assert_type(agent.connect(ServerName("ex.com"), factory), Deferred[IProtocol])
+    agent.forget()
+    agent.forget("ex.com")
+    assert_type(agent.close(), Deferred[None])
+
+
+async def failures(agent: MatrixFederationAgent) -> str:
+    """What is known of an error is typed."""
+    try:
+        await agent.request(b"GET", b"matrix-federation://ex.com/")
+    except AddressDenied as error:
+        assert_type(error.network, IPv4Network | IPv6Network | None)
+    except ResolutionFailed as error:
+        assert_type(error.temporary, bool)
+    except FederationError as error:
+        assert_type(error.attempts, tuple[Attempt, ...])
+        return assert_type(error.server_name, str)
+    return ""
