@@ -12,7 +12,7 @@ from twisted.internet.task import Cooperator
 from twisted.web.client import FileBodyProducer
 from twisted.web.http_headers import Headers
 
-from .._uri import federation_url
+from .._uri import parse_uri
 from ..errors import FederationError, InvalidRequest, InvalidURI
 from .body import pass_on
 from .console import BodyText, escaped
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .._agent import MatrixFederationAgent
     from .._reactor import IReactor
     from .._server_name import ServerName
-    from .._uri import FederationURL
     from .console import Console
 
 
@@ -49,11 +48,12 @@ class Request:
     with C{server_name} and C{failure}, as L{Resolve
     <matrix_federation_agent._cli.resolve.Resolve>} describes it.
 
+    @ivar url: with the path and the query byte for byte.
     @ivar body: what is sent, or L{None} for no body at all.
     """
 
     name: ServerName
-    url: FederationURL
+    url: bytes
     settings: Settings
     method: bytes = b"GET"
     headers: Headers = attrs.field(factory=Headers)
@@ -68,8 +68,6 @@ class Request:
         @raise ConfigurationError: when one is not usable.
         @raise InvalidURI: when the path cannot be sent as it is.
         """
-        if not options.path.isascii():
-            raise InvalidURI("", "what is not ASCII must be percent-encoded", uri=options.path)
         headers = Headers()
         for name, value in options.header:
             headers.addRawHeader(name, value)
@@ -77,7 +75,7 @@ class Request:
         if options.data is not None and not headers.hasHeader(b"Content-Type"):
             # Specification, "API standards": all bodies are JSON.
             headers.setRawHeaders(b"Content-Type", [b"application/json"])
-        url = federation_url(options.name, options.path)
+        url = _url(options.name, options.path)
         return cls(options.name, url, Settings.of(options), method, headers, options.data, options.json)
 
     async def run(self, reactor: IReactor, console: Console) -> int:
@@ -144,3 +142,16 @@ class Request:
             console.note(to_json({"server_name": str(self.name), "failure": failure_json(error)}, indent=None))
         else:
             console.complain("\n".join(failure_lines(error)))
+
+
+def _url(name: ServerName, path: str) -> bytes:
+    """
+    Write the URL of a path and its query, an empty one included.
+
+    @raise InvalidURI: when it cannot be sent as it is.
+    """
+    if not path.startswith("/") or "#" in path or not path.isascii():
+        raise InvalidURI("", "a path begins with a slash and is percent-encoded", uri=path)
+    url = f"matrix-federation://{name}{path}".encode("ascii")
+    parse_uri(url)
+    return url

@@ -126,8 +126,12 @@ class LookupScope:
         """
         Open a socket.  Twisted's resolver closes it itself, however its query
         ends.
+
+        The operating system draws the port: it is as hard to guess as
+        twisted's own draw, and that one hits ports that are taken, or that
+        only root may use.
         """
-        return self._reactor.listenUDP(port, protocol, interface, maxPacketSize)  # type: ignore[no-any-return]
+        return self._reactor.listenUDP(0, protocol, interface, maxPacketSize)  # type: ignore[no-any-return]
 
     def connectTCP(
         self,

@@ -66,11 +66,13 @@ class NameServer(Zone):
         @raise CannotListenError: when no port is free for both.
         """
         for remaining in reversed(range(_PORT_ATTEMPTS)):
-            datagrams = self._reactor.listenUDP(0, dns.DNSDatagramProtocol(self, self._reactor), LOOPBACK)
-            self._ports.append(datagrams)
-            port: int = datagrams.getHost().port
+            # TCP first: its numbers are the scarce ones, for every connection of the tests holds one.
+            streams = self._reactor.listenTCP(0, self._stream_factory(), interface=LOOPBACK)
+            self._ports.append(streams)
+            port: int = streams.getHost().port
             try:
-                self._ports.append(self._reactor.listenTCP(port, self._stream_factory(), interface=LOOPBACK))
+                datagrams = dns.DNSDatagramProtocol(self, self._reactor)
+                self._ports.append(self._reactor.listenUDP(port, datagrams, LOOPBACK))
             except CannotListenError:
                 if not remaining:
                     raise
