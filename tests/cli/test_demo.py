@@ -169,7 +169,7 @@ class _FullReactor:
     def seconds(self) -> float:
         return 0.0
 
-    def listenUDP(self, *arguments: object, **settings: object) -> None:
+    def listenTCP(self, *arguments: object, **settings: object) -> None:
         raise CannotListenError("127.0.0.1", 0, OSError("none left"))
 
 
