@@ -166,8 +166,9 @@ class MatrixFederationAgent:
         HTTP.
 
         @return: fires with what the factory built.
+        @raise InvalidServerName: (in the Deferred) when the name is none.
         """
-        return self._run(self._connect(_named(server_name), factory))
+        return self._run(self._connect(server_name, factory))
 
     def forget(self, server_name: ServerName | bytes | str | None = None) -> None:
         """
@@ -234,8 +235,8 @@ class MatrixFederationAgent:
 
         return VerifiedEndpoint.of(FEDERATION, identity, locate, self._dialer), identity.effective.host_header
 
-    async def _connect(self, server_name: ServerName, factory: IProtocolFactory) -> IProtocol:
-        identity = await self._discovery.who(server_name)
+    async def _connect(self, server_name: ServerName | bytes | str, factory: IProtocolFactory) -> IProtocol:
+        identity = await self._discovery.who(_named(server_name))
         return await self._dialer.connect(identity, await self._discovery.where(identity, []), factory)
 
     async def _resolve(self, server_name: ServerName | bytes | str) -> Route:

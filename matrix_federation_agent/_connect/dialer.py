@@ -65,9 +65,10 @@ class Dialer:
 
     def scoped(self, budget: ByteBudget) -> Dialer:
         """
-        Make a dialer that keeps account of its own connections only.
+        Make a dialer that keeps account of its own connections, beside this
+        one.
         """
-        return attrs.evolve(self, open_connections=OpenConnections(), budget=budget)
+        return attrs.evolve(self, open_connections=OpenConnections(self.open_connections), budget=budget)
 
     async def connect(self, identity: Identity, targets: Sequence[Target], factory: IProtocolFactory) -> IProtocol:
         """

@@ -5,7 +5,7 @@ A server as a stream endpoint: verified when it is connected.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -19,6 +19,23 @@ if TYPE_CHECKING:
     from .._identity import Identity
     from .._server_name import ServerName
     from .dialer import Dialer
+
+
+class Progress(Protocol):
+    """
+    Is told when a connection is being made, and when it has been made.
+    """
+
+    def __call__(self, *, connected: bool) -> object:
+        """
+        Be told.
+        """
+
+
+def _unnoticed(*, connected: bool) -> None:
+    """
+    Nobody wants to know.
+    """
 
 
 @implementer(IStreamClientEndpoint)
@@ -41,6 +58,14 @@ class VerifiedEndpoint:
     identity: Identity = attrs.field(eq=False, repr=False)
     _locate: Callable[[], Awaitable[Sequence[Target]]] = attrs.field(eq=False, repr=False)
     _dialer: Dialer = attrs.field(eq=False, repr=False)
+    _progress: Progress = attrs.field(eq=False, repr=False, default=_unnoticed)
+
+    def telling(self, progress: Progress) -> VerifiedEndpoint:
+        """
+        Make an equal endpoint that tells when it begins to connect, and when
+        it has connected.
+        """
+        return attrs.evolve(self, progress=progress)
 
     @classmethod
     def of(
@@ -64,4 +89,7 @@ class VerifiedEndpoint:
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        return await self._dialer.connect(self.identity, await self._locate(), factory)
+        self._progress(connected=False)
+        protocol = await self._dialer.connect(self.identity, await self._locate(), factory)
+        self._progress(connected=True)
+        return protocol

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 from OpenSSL.SSL import Error as OpenSSLError
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
@@ -48,7 +48,15 @@ class HandshakeGate(Protocol):
         self._creator = creator
         self._application = application
         self._server_name = creator.identity.asked
-        self.opened: Deferred[IProtocol] = Deferred(lambda _: self.abort())
+        self.opened: Deferred[IProtocol] = Deferred(self._cancel)
+
+    def _cancel(self, opened: Deferred[IProtocol]) -> None:
+        """
+        Settle it first: some transports tell of their end while they are
+        being aborted.
+        """
+        opened.errback(CancelledError())
+        self.abort()
 
     def abort(self) -> None:
         """
@@ -192,7 +200,11 @@ class OpenConnections:
     Every TLS connection that is open, verified or not yet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, parent: OpenConnections | None = None) -> None:
+        """
+        @param parent: takes account of the same connections, among others.
+        """
+        self._parent = parent
         self._transports: set[TLSMemoryBIOProtocol] = set()
         self._emptied: list[Deferred[None]] = []
 
@@ -204,12 +216,16 @@ class OpenConnections:
         Take a new connection into account.
         """
         self._transports.add(transport)
+        if self._parent is not None:
+            self._parent.add(transport)
 
     def discard(self, transport: TLSMemoryBIOProtocol) -> None:
         """
         Forget a connection that was lost.
         """
         self._transports.discard(transport)
+        if self._parent is not None:
+            self._parent.discard(transport)
         if not self._transports:
             waiting, self._emptied = self._emptied, []
             for emptied in waiting:

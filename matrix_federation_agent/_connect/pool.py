@@ -10,12 +10,13 @@ from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool, ProxyAgent, RequestGenerationFailed
 
-from .._deadlines import within
 from ..errors import FederationError, InvalidRequest, ResponseFailed, TimedOut
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
     from twisted.web.http_headers import Headers
     from twisted.web.iweb import IBodyProducer, IResponse
 
@@ -52,24 +53,22 @@ class ConnectionPool:
         @raise FederationError: when no response arrived.
         """
         name = endpoint.identity.asked
-
-        def late(seconds: float) -> FederationError:
-            return TimedOut(name, f"no response within {seconds:g} s", seconds=seconds, phase="http")
-
+        deadline = _ResponseDeadline(self._reactor, self._policy)
         # To twisted.web a request whose target is not parsed, on an endpoint
         # that is given, is one to a proxy: its pool then keys connections by
         # the endpoint.
-        sender = ProxyAgent(endpoint, self._reactor, self._pool)
+        sender = ProxyAgent(endpoint.telling(deadline.progress), self._reactor, self._pool)
         try:
-            sending: Deferred[IResponse] = sender.request(method, target, headers, body)
-        except ValueError as error:
+            return await deadline.limiting(lambda: sender.request(method, target, headers, body))
+        except _Late as late:
+            reason = f"no response within {late.seconds:g} s"
+            raise TimedOut(name, reason, seconds=late.seconds, phase="http") from late
+        except (FederationError, CancelledError):
+            raise
+        except (TypeError, ValueError) as error:
             # The method is no token, or the target is one, such as "//[", in
             # which Twisted looks for an authority and finds a broken one.
             raise InvalidRequest(name, str(error)) from error
-        try:
-            return await within(self._reactor, self._policy.response_timeout, sending, late)
-        except (FederationError, CancelledError):
-            raise
         except Exception as error:
             raise _translated(name, error) from error
 
@@ -79,6 +78,62 @@ class ConnectionPool:
         """
         closed: Deferred[None] = self._pool.closeCachedConnections()
         return closed
+
+
+class _Late(Exception):
+    """
+    The response did not come in time.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+class _ResponseDeadline:
+    """
+    Ends a request whose response does not come: the time counts from when
+    there is a connection, which has limits of its own.
+    """
+
+    def __init__(self, clock: IReactorTime, policy: ConnectionPolicy) -> None:
+        self._clock = clock
+        self._seconds = policy.response_timeout
+        self._connecting = policy.connect_timeout
+        self._late = False
+        self._timer: IDelayedCall | None = None
+
+    def progress(self, *, connected: bool) -> None:
+        """
+        A new connection is being made, or has been made.
+        """
+        if self._timer is not None and self._timer.active():
+            self._timer.reset(self._seconds if connected else self._connecting + self._seconds)
+
+    async def limiting(self, send: Callable[[], Deferred[IResponse]]) -> IResponse:
+        """
+        Send a request, and await the response.
+
+        @raise _Late: when it does not come in time.
+        """
+        sending: Deferred[IResponse] | None = None
+
+        def end() -> None:
+            self._late = True
+            if sending is not None:
+                sending.cancel()
+
+        self._timer = self._clock.callLater(self._seconds, end)
+        try:
+            sending = send()
+            return await sending
+        except Exception as error:
+            if self._late:
+                raise _Late(self._seconds) from error
+            raise
+        finally:
+            if self._timer.active():
+                self._timer.cancel()
 
 
 def _translated(name: str, error: Exception) -> Exception:

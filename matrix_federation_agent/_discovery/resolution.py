@@ -103,9 +103,10 @@ class Discovery:
             self._services.forget(None)
             return
         known = self._well_known.remembered(name)
-        effective = known.to if isinstance(known, Delegation) else name
         self._well_known.forget(name.host)
-        self._services.forget(effective.host)
+        self._services.forget(name.host)
+        if isinstance(known, Delegation):
+            self._services.forget(known.to.host)
 
 
 def _step(identity: Identity, service: str | None, found: str) -> Step:

@@ -13,7 +13,7 @@ from .._deadlines import within
 from ..errors import ResolutionFailed
 from .answers import answer_of
 from .cache import ExpiringMap
-from .routing import ServiceRecord
+from .routing import SERVICES, ServiceRecord
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime, IResolver
@@ -21,14 +21,12 @@ if TYPE_CHECKING:
     from .._policies import DiscoveryPolicy
     from .answers import Answer
 
-ONION = ".onion"
-
 
 def is_onion(host: str) -> bool:
     """
     Tell whether a name must not reach DNS (RFC 7686, section 2).
     """
-    return host.lower().endswith(ONION)
+    return host.lower().rpartition(".")[2] == "onion"
 
 
 @attrs.frozen
@@ -95,8 +93,8 @@ class ServiceLookup:
         """
         Drop what is known about one host, or about all.
         """
-        ending = "" if host is None else f".{host.lower()}"
-        self._known.forget(lambda query: query.endswith(ending))
+        queries = [] if host is None else [f"{service}.{host.lower()}" for service in SERVICES]
+        self._known.forget(lambda query: host is None or query in queries)
 
 
 def _record(payload: dns.Record_SRV) -> ServiceRecord:

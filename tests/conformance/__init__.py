@@ -1,0 +1,3 @@
+"""
+The rows of CONFORMANCE.md, over real sockets.
+"""

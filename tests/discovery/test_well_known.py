@@ -1,0 +1,414 @@
+"""
+Tests of C{matrix_federation_agent._discovery.well_known}.
+
+The wire is in C{tests.conformance.test_well_known}; here is the memory, and what bytes can do to the parser.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IProtocol, IProtocolFactory
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from matrix_federation_agent import ConnectionPolicy, DiscoveryPolicy, ServerName
+from matrix_federation_agent._connect.dialer import Dialer
+from matrix_federation_agent._connect.exchange import Exchange
+from matrix_federation_agent._connect.handshake import ByteBudget
+from matrix_federation_agent._discovery.delegation import Delegation, NoDelegation
+from matrix_federation_agent._discovery.routing import Target
+from matrix_federation_agent._discovery.well_known import WellKnownLookup
+from matrix_federation_agent._identity import Identity
+from matrix_federation_agent.errors import ConnectionFailed
+from tests.case import TestCase
+from tests.test_hypothesis import hostile, pieces
+
+EX = ServerName.parse("ex.com")
+BODY = json.dumps({"m.server": "m.ex.com"}).encode("ascii")
+POLICY = DiscoveryPolicy(
+    well_known_timeout=15,
+    delegation_minimum=10,
+    delegation_default=500,
+    delegation_maximum=1000,
+    failure_lifetime=60,
+    well_known_max_bytes=2000,
+)
+
+
+class Peer:
+    """
+    The open connections of a dialer: what is to be aborted.
+    """
+
+    def __init__(self) -> None:
+        self.transports: list[StringTransport] = []
+
+    def abort(self) -> None:
+        """
+        Drop them.
+        """
+        for transport in self.transports:
+            transport.abortConnection()
+
+
+class MemoryDialer:
+    """
+    Connects to a server that is the test.
+
+    @ivar dialled: the targets.
+    @ivar ends: the protocols of the connections that were made, and their transports.
+    """
+
+    def __init__(self, parent: MemoryDialer | None = None) -> None:
+        """
+        @param parent: the dialer whose scope this one is.
+        """
+        self.dialled: list[str] = [] if parent is None else parent.dialled
+        self.ends: list[tuple[IProtocol, StringTransport]] = [] if parent is None else parent.ends
+        self.error: Exception | None = None if parent is None else parent.error
+        self.open_connections = Peer()
+
+    def scoped(self, budget: ByteBudget) -> MemoryDialer:
+        """
+        Keep account of the connections of one scope.
+        """
+        return MemoryDialer(self)
+
+    async def connect(self, identity: Identity, targets: Sequence[Target], factory: IProtocolFactory) -> IProtocol:
+        """
+        Connect, or fail.
+        """
+        self.dialled += map(str, targets)
+        if self.error is not None:
+            raise self.error
+        protocol = factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 443))
+        assert protocol is not None
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        self.ends.append((protocol, transport))
+        self.open_connections.transports.append(transport)
+        return protocol
+
+    def feed(self, *pieces: bytes) -> None:
+        """
+        Send bytes on the last connection, and close it.
+        """
+        protocol, transport = self.ends[-1]
+        for data in pieces:
+            if not (transport.disconnecting or transport.disconnected):
+                protocol.dataReceived(data)
+        protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class Scene:
+    """
+    A lookup in memory.
+    """
+
+    def __init__(self, policy: DiscoveryPolicy = POLICY) -> None:
+        self.clock = Clock()
+        self.dialer = MemoryDialer()
+        self.lookup = WellKnownLookup(self.clock, self._exchange, policy)
+
+    def _exchange(self) -> Exchange:
+        dialer = cast("Dialer", self.dialer)
+        return Exchange(self.clock, dialer, ConnectionPolicy(), b"Construct/2", 10**6)
+
+    def ask(self, name: ServerName = EX) -> Deferred[Delegation | NoDelegation]:
+        """
+        Ask whether a name delegates.
+        """
+        return Deferred.fromCoroutine(self.lookup.delegation(name))
+
+
+def response(body: bytes = BODY, *fields: bytes, status: bytes = b"200 OK") -> bytes:
+    """
+    Write a response.
+    """
+    head = [b"HTTP/1.1 " + status, b"Content-Length: %d" % len(body), *fields]
+    return b"\r\n".join([*head, b"", body])
+
+
+class MemoryCase(TestCase):
+    """
+    A test of what is remembered.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make the scene.
+        """
+        super().setUp()
+        self.scene = Scene()
+
+    def fetch(self, data: bytes, name: str = "ex.com") -> str:
+        """
+        Ask, and answer.
+        """
+        asking = self.scene.ask(ServerName.parse(name))
+        self.scene.dialer.feed(data)
+        outcome = self.successResultOf(asking)
+        return str(outcome.to) if isinstance(outcome, Delegation) else "none"
+
+    def fetches_after(self, *seconds: float) -> list[bool]:
+        """
+        Tell whether the document is fetched again, after more and more seconds; it is left unanswered.
+        """
+        told = []
+        for since, until in zip((0.0, *seconds), seconds, strict=False):
+            self.scene.clock.advance(until - since)
+            before = len(self.scene.dialer.dialled)
+            asking = self.scene.ask()
+            told.append(len(self.scene.dialer.dialled) > before)
+            asking.addErrback(lambda failure: failure.trap(CancelledError) and None)
+            asking.cancel()
+        return told
+
+
+class LifetimeTests(MemoryCase):
+    """
+    For how long an outcome is remembered.
+    """
+
+    def test_C1_default(self) -> None:
+        """
+        Without a word about it, for the default.
+        """
+        self.assertEqual(self.fetch(response()), "m.ex.com")
+        self.assertEqual(self.fetches_after(499, 501), [False, True])
+
+    def test_C2_max_age(self) -> None:
+        """
+        For its max-age.
+        """
+        self.fetch(response(BODY, b"Cache-Control: max-age=100"))
+        self.assertEqual(self.fetches_after(99, 101), [False, True])
+
+    def test_C3_maximum(self) -> None:
+        """
+        At most for the maximum.
+        """
+        self.fetch(response(BODY, b"Cache-Control: max-age=1000000000"))
+        self.assertEqual(self.fetches_after(999, 1001), [False, True])
+
+    def test_C4_minimum(self) -> None:
+        """
+        At least for the minimum.
+        """
+        self.fetch(response(BODY, b"Cache-Control: no-store"))
+        self.assertEqual(self.fetches_after(9, 11), [False, True])
+
+    def test_expires(self) -> None:
+        """
+        Expires counts from Date.
+        """
+        dates = (b"Date: Thu, 01 Jan 1970 00:00:00 GMT", b"Expires: Thu, 01 Jan 1970 00:01:40 GMT")
+        self.fetch(response(BODY, *dates))
+        self.assertEqual(self.fetches_after(99, 101), [False, True])
+
+    def test_C10_failures(self) -> None:
+        """
+        A failure of any kind is remembered for its own time, whatever its headers say.
+        """
+        for data in (b"", response(b"{", b"Cache-Control: max-age=900"), response(status=b"404 Not Found")):
+            self.scene = Scene()
+            self.assertEqual(self.fetch(data), "none")
+            self.assertEqual(self.fetches_after(59, 61), [False, True], repr(data))
+
+    def test_failed_connections(self) -> None:
+        """
+        So is a connection that was not made.
+        """
+        self.scene.dialer.error = ConnectionFailed("ex.com", "refused")
+        outcome = self.successResultOf(self.scene.ask())
+        assert isinstance(outcome, NoDelegation)
+        self.assertEqual((outcome.temporary, self.fetches_after(59, 61)), (True, [False, True]))
+
+    def test_cancelling_is_not_remembered(self) -> None:
+        """
+        A fetch that was cancelled says nothing, and its connection is dropped.
+        """
+        asking = self.scene.ask()
+        asking.cancel()
+        self.failureResultOf(asking, CancelledError)
+        self.assertTrue(self.scene.dialer.ends[0][1].disconnected)
+        self.assertEqual(self.fetch(response()), "m.ex.com")
+
+    def test_two_callers(self) -> None:
+        """
+        When two ask for one name and the first is cancelled, the second is served.
+        """
+        first, second = self.scene.ask(), self.scene.ask()
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        self.scene.dialer.feed(response())
+        self.assertEqual(self.successResultOf(second), Delegation(ServerName.parse("m.ex.com")))
+
+    def test_timeout(self) -> None:
+        """
+        The whole fetch has one limit, after which its connection is dropped and nothing is left in the clock.
+        """
+        asking = self.scene.ask()
+        self.scene.clock.advance(14.9)
+        self.assertNoResult(asking)
+        self.scene.clock.advance(0.2)
+        outcome = self.successResultOf(asking)
+        assert isinstance(outcome, NoDelegation)
+        self.assertEqual((outcome.temporary, self.scene.dialer.ends[0][1].disconnected), (True, True))
+        self.assertEqual(self.scene.clock.getDelayedCalls(), [])
+
+
+class RememberingTests(MemoryCase):
+    """
+    What is remembered, and forgotten.
+    """
+
+    def test_case(self) -> None:
+        """
+        Host names are remembered without case, for DNS knows none.
+        """
+        self.fetch(response(), "EX.com")
+        self.assertEqual(self.scene.lookup.remembered(EX), Delegation(ServerName.parse("m.ex.com")))
+
+    def test_nothing_known(self) -> None:
+        """
+        What was never asked for is not remembered, and asking for that fetches nothing.
+        """
+        self.assertIsNone(self.scene.lookup.remembered(EX))
+        self.assertEqual(self.scene.dialer.dialled, [])
+
+    def test_forget_one(self) -> None:
+        """
+        One host can be forgotten, and only that.
+        """
+        names = ("ex.com", "b.ex.com", "notex.com")
+        for name in names:
+            self.fetch(response(), name)
+        self.scene.lookup.forget("EX.com")
+        known = [self.scene.lookup.remembered(ServerName.parse(name)) is not None for name in names]
+        self.assertEqual(known, [False, True, True])
+
+    def test_forget_all(self) -> None:
+        """
+        Everything can be forgotten.
+        """
+        self.fetch(response())
+        self.scene.lookup.forget(None)
+        self.assertIsNone(self.scene.lookup.remembered(EX))
+
+    def test_the_bound(self) -> None:
+        """
+        Only so many are remembered.
+        """
+        self.scene = Scene(DiscoveryPolicy(max_remembered=2))
+        names = ("a.example", "b.example", "c.example")
+        for name in names:
+            self.fetch(response(), name)
+        known = [self.scene.lookup.remembered(ServerName.parse(name)) is not None for name in names]
+        self.assertEqual(known, [False, True, True])
+
+
+class BodyTests(MemoryCase):
+    """
+    How a body ends.
+    """
+
+    def test_a_body_without_a_length(self) -> None:
+        """
+        It ends with its connection.
+        """
+        self.assertEqual(self.fetch(b"HTTP/1.1 200 OK\r\n\r\n" + BODY), "m.ex.com")
+
+    def test_chunks(self) -> None:
+        """
+        Chunks are joined.
+        """
+        chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (BODY[:3], BODY[3:]))
+        data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+        self.assertEqual(self.fetch(data), "m.ex.com")
+
+    def test_broken_off(self) -> None:
+        """
+        A body that is shorter than announced is no delegation, though it be good JSON.
+        """
+        self.assertEqual(self.fetch(response().replace(b"Length: ", b"Length: 9")), "none")
+
+    def test_byte_by_byte(self) -> None:
+        """
+        How the bytes are divided does not matter.
+        """
+        asking = self.scene.ask()
+        self.scene.dialer.feed(*[bytes([byte]) for byte in response()])
+        self.assertIsInstance(self.successResultOf(asking), Delegation)
+
+
+STATUS = pieces(b"HTTP/1.1 ", b"HTTP/1.0 ", b"HTTP/", b"200", b" OK", b" ", b"302", b"100", b"\r\n", b"\x00", b"-")
+HEADERS = pieces(
+    *(b"Content-Length", b"Transfer-Encoding", b"Location", b"Connection", b"Cache-Control", b"Expires", b"Date"),
+    *(b":", b": ", b" ", b"\t", b"\r\n", b"\n", b"\r", b",", b";", b"0", b"22", b"-1", b"9" * 30, b"chunked"),
+    *(b"close", b"https://ex.com/", b"//", b"/", b"\x00", b"\xff", b"x" * 17_000, b"\r\n\r\n"),
+)
+CONTENT = pieces(
+    BODY, b"{", b"}", b"\r\n", b"0\r\n\r\n", b"16\r\n", b"5;x\r\n", b"\x00", b"\xef\xbb\xbf", b"HTTP/1.1 200"
+)
+GOOD = b"HTTP/1.1 200 OK\r\n"
+
+
+class HostileTests(TestCase):
+    """
+    Bytes of any kind.
+    """
+
+    def survives(self, *parts: bytes) -> None:
+        """
+        Answer with bytes, then let time pass: there is an outcome, nothing is logged, nothing is left.
+        """
+        scene = Scene()
+        asking: Any = scene.ask()
+        scene.dialer.feed(*parts)
+        for protocol, _ in scene.dialer.ends[1:]:
+            protocol.connectionLost(Failure(ConnectionDone()))
+        scene.clock.advance(20)
+        outcome = self.successResultOf(asking)
+        self.assertIsInstance(outcome, (Delegation, NoDelegation))
+        self.assertEqual((self.flushLoggedErrors(), scene.clock.getDelayedCalls()), ([], []))
+
+    @settings(hostile, max_examples=150)
+    @given(st.binary(max_size=200))
+    @example(b"")
+    @example(b"\r\n")
+    def test_any_bytes(self, data: bytes) -> None:
+        """
+        No bytes at all raise anything.
+        """
+        self.survives(data)
+
+    @settings(hostile)
+    @given(STATUS, HEADERS, CONTENT)
+    @example(b"HTTP/1.1 200 OK\r\n", b" x: y\r\n\r\n", BODY)
+    @example(b"HTTP/1.1 302 Found\r\n", b"Location: https://[\r\n\r\n", b"")
+    def test_any_response(self, status: bytes, headers: bytes, content: bytes) -> None:
+        """
+        No status line, header block and body raise anything, in whatever pieces they come.
+        """
+        self.survives(status, headers, content)
+
+    @settings(hostile)
+    @given(HEADERS, CONTENT)
+    @example(b"Content-Length: -1\r\n\r\n", BODY)
+    @example(b"Transfer-Encoding: chunked\r\n\r\n", b"-1\r\n" + BODY)
+    @example(b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", BODY)
+    def test_any_header_block(self, headers: bytes, content: bytes) -> None:
+        """
+        Neither does any header block after a good status line.
+        """
+        self.survives(GOOD + headers + b"\r\n\r\n" + content)
