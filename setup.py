@@ -33,6 +33,7 @@ setup(
         "matrix_federation_agent._connect",
         "matrix_federation_agent._discovery",
         "matrix_federation_agent._tls",
+        "matrix_federation_agent.stores",
         "matrix_federation_agent.testing",
         # No __init__.py goes with it: it would overwrite Twisted's.
         "twisted.plugins",

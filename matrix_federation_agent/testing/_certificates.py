@@ -112,9 +112,7 @@ class Certificates:
         self._trusted = _Issuer.from_authority(root)
         self._unknown = _Issuer.from_authority(CA())
 
-    def issue(
-        self, *names: str, not_before: datetime | None = None, not_after: datetime | None = None
-    ) -> Certificate:
+    def issue(self, *names: str, not_before: datetime | None = None, not_after: datetime | None = None) -> Certificate:
         """
         Issue a certificate under the trusted root.
 

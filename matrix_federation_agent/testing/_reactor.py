@@ -139,9 +139,7 @@ class LoopbackReactor:
         tracked = TrackedFactory(factory, self._connections, virtual_peer(*dialled))
         return self._tcp.connectTCP(LOOPBACK, self._real_ports[dialled], tracked, timeout)
 
-    def _doom(
-        self, dialled: Endpoint, factory: Any, delay: float | None, reason: Exception
-    ) -> DoomedAttempt:
+    def _doom(self, dialled: Endpoint, factory: Any, delay: float | None, reason: Exception) -> DoomedAttempt:
         attempt = DoomedAttempt(self, factory, virtual_peer(*dialled), delay, reason, self._doomed.discard)
         self._doomed.add(attempt)
         attempt.connect()
@@ -176,9 +174,7 @@ class LoopbackReactor:
         secured = TLSMemoryBIOFactory(contextFactory, isClient=False, wrappedFactory=factory)
         return self.listenTCP(port, secured, backlog, interface)
 
-    def listenTCP(
-        self, port: int, factory: Any, backlog: int = 50, interface: str = ""
-    ) -> IListeningPort:
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> IListeningPort:
         """
         Listen on the wrapped reactor.
         """
