@@ -34,7 +34,7 @@ class Counters:
         """
         if number:
             self._counts[name] = self._counts.get(name, 0) + number
-            for subscriber in self._subscribers:
+            for subscriber in tuple(self._subscribers):
                 subscriber(name, number)
 
     def snapshot(self) -> Mapping[str, int]:

@@ -86,7 +86,10 @@ async def answer_of(query: Query, name: str) -> Answer[Any] | NoAnswer:
     found = [header for header in answers if header.type == query.kind]
     if not found:
         return Answer((), _negative_ttl(authority))
-    return Answer(tuple(query.read(header.payload) for header in found), min(header.ttl for header in found))
+    # An answer holds for as long as every link of the chain that led to it
+    # (RFC 1034, section 3.6.2).
+    ttl = min(header.ttl for header in answers if header.type in {query.kind, dns.CNAME})
+    return Answer(tuple(query.read(header.payload) for header in found), ttl)
 
 
 def _says_nothing_there(error: Exception) -> bool:

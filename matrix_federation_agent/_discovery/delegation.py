@@ -112,6 +112,13 @@ class DelegationEntry:
     failures: int = 0
     doubted: bool = False
 
+    @property
+    def barren(self) -> bool:
+        """
+        Whether no delegation is known.
+        """
+        return self.delegation is None
+
     def usable(self, now: float) -> bool:
         """
         Whether requests may go by it.

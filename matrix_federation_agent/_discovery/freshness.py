@@ -27,8 +27,9 @@ Bytes of a header's values that are read; no honest one has as many.
 """
 
 # RFC 9110, section 5.6.1 and 5.6.4: a list of members, in which a comma
-# inside a quoted string separates nothing.
-_MEMBER = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+# inside a quoted string separates nothing.  One that is not closed goes on to
+# the end: to look for its end again at every quote takes quadratic time.
+_MEMBER = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 # RFC 9111, section 5.2: cache-directive = token [ "=" ( token / quoted-string ) ]
 _DIRECTIVE = re.compile(r"""([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s",;]+))?""")
 _SECONDS = re.compile(r"[0-9]+")

@@ -89,6 +89,7 @@ class HostLookup:
         """
         Ask the resolver that the caller wants.
         """
+        _check_not_onion(host)
         receiver = _Receiver()
         hostnames.resolveHostName(receiver, host.host)
         return _read(await within(self._clock, self._timeout, receiver.complete, lambda limit: _late(host, limit)))
@@ -101,10 +102,8 @@ class HostLookup:
         local = _read(searchFileForAll(FilePath(self._hosts_file), host.host.encode("ascii")))
         if local:
             return local
+        _check_not_onion(host)
         name = host.tls_name
-        if is_onion(name):
-            # RFC 7686, section 2: such a name is never looked up in DNS.
-            raise ResolutionFailed("", f"{host}: .onion names are not in DNS", name=name)
         entries = await gathered([memory.entry(name) for memory in self._memories])
         found = _read([text for entry in entries for text in entry.records or ()])
         failures = [entry.failure for entry in entries if entry.records is None]
@@ -118,6 +117,14 @@ class HostLookup:
         """
         for memory in self._memories:
             memory.forget(None if host is None else host.lower())
+
+
+def _check_not_onion(host: ServerName) -> None:
+    """
+    Keep .onion names out of DNS (RFC 7686, section 2).
+    """
+    if is_onion(host.host):
+        raise ResolutionFailed("", f"{host}: .onion names are not in DNS", name=host.tls_name)
 
 
 def _read(texts: list[str]) -> list[Address]:

@@ -25,6 +25,12 @@ class Entry(Protocol):
     """
 
     @property
+    def barren(self) -> bool:
+        """
+        Whether all that is known is that there was nothing to learn.
+        """
+
+    @property
     def failures(self) -> int:
         """
         Lookups in a row that brought nothing.
@@ -165,12 +171,15 @@ class Memory(Generic[E, O]):
         """
         loaded = None if self._shelf is None else await self._shelf.load(name)
         known = self._known.get(name)
-        if loaded is None or (known is not None and known.fetched >= loaded.fetched):
+        if loaded is None or (known is not None and not _is_news(loaded, known)):
             return None
         self._count("loaded")
         self._remember(name, loaded)
         now = self._clock.seconds()
-        return loaded if loaded.usable(now) and not loaded.due(now) else None
+        # Who waits goes by an entry that is due, too: the next one to ask has
+        # it refreshed.
+        awaited = known is None or not known.usable(now)
+        return loaded if loaded.usable(now) and (awaited or not loaded.due(now)) else None
 
     def _remember(self, name: str, entry: E) -> None:
         self._count("evictions", self._known.put(name, entry))
@@ -203,3 +212,11 @@ class Memory(Generic[E, O]):
         End the lookups that are under way.
         """
         self._lookups.cancel()
+
+
+def _is_news(loaded: Entry, known: Entry) -> bool:
+    """
+    Tell whether what another process learned is better than what this one
+    knows.  That it could not learn anything is no reason to forget.
+    """
+    return loaded.fetched > known.fetched and (known.barren or not loaded.barren)

@@ -59,6 +59,13 @@ class RecordsEntry(Generic[R]):
     failure: str = ""
 
     @property
+    def barren(self) -> bool:
+        """
+        Whether there has not been any answer.
+        """
+        return self.records is None
+
+    @property
     def summary(self) -> str:
         """
         What is known, in words.

@@ -83,7 +83,7 @@ def load_services(text: str) -> RecordsEntry[ServiceRecord] | None:
 
 def _service(form: Any) -> ServiceRecord:
     priority, weight, port, target = form
-    return ServiceRecord(_count(priority), _count(weight), _count(port), _text(target).encode("latin-1"))
+    return ServiceRecord(_uint16(priority), _uint16(weight), _uint16(port), _text(target).encode("latin-1"))
 
 
 def dump_addresses(entry: RecordsEntry[str]) -> str:
@@ -118,7 +118,7 @@ def _dump_records(entry: RecordsEntry[Any], write: Callable[[Any], object]) -> s
 def _records(form: dict[str, Any], read: Callable[[Any], Any]) -> RecordsEntry[Any]:
     records = form["records"]
     return RecordsEntry(
-        records=None if records is None else tuple(read(one) for one in records[:_RECORDS]),
+        records=None if records is None else tuple(read(one) for one in _list(records)[:_RECORDS]),
         fetched=_time(form["fetched"]),
         expires=_time(form["expires"]),
         next_try=_time(form["next_try"]),
@@ -134,12 +134,18 @@ def _loaded(text: str, read: Callable[[dict[str, Any]], L]) -> L | None:
     try:
         form = json.loads(text)
         return read(form) if form["v"] == VERSION else None
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
         raise TypeError(value)
     return value
 
@@ -154,3 +160,10 @@ def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise TypeError(value)
     return value
+
+
+def _uint16(value: Any) -> int:
+    # As wide as on the wire (RFC 2782).
+    if _count(value) >= 2**16:
+        raise ValueError(value)
+    return int(value)

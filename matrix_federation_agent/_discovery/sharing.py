@@ -20,11 +20,11 @@ T = TypeVar("T")
 @attrs.define(eq=False)
 class _Work(Generic[T]):
     """
-    Work under way, and who waits for it.
+    Work under way, and who waits for it, in the order in which they came.
     """
 
     running: Deferred[Any] | None = None
-    waiting: set[Deferred[T]] = attrs.field(factory=set)
+    waiting: dict[Deferred[T], None] = attrs.field(factory=dict)
     background: bool = False
 
     @property
@@ -60,13 +60,12 @@ class SharedWork(Generic[T]):
         """
         Wait for the work on a key, which begins if it is not under way.
         """
+        work: _Work[T] = self._works.get(key) or _Work()
+        mine: Deferred[T] = Deferred(lambda _: self._leave(key, work, mine))
         # Registered before the work begins, because it may end at once.
-        mine: Deferred[T] = Deferred(lambda _: self._leave(key, mine))
-        work = self._works.get(key)
-        if work is not None:
-            work.waiting.add(mine)
-        else:
-            self._begin(key, _Work(waiting={mine}))
+        work.waiting[mine] = None
+        if key not in self._works:
+            self._begin(key, work)
         return mine
 
     def kick(self, key: str) -> None:
@@ -94,8 +93,6 @@ class SharedWork(Generic[T]):
         self._works[key] = work
         work.running = Deferred.fromCoroutine(self._start(key))
         work.running.addBoth(lambda result: self._end(key, work, result))
-        if work.abandoned and self._works.get(key) is work:
-            self._drop(key, work)
 
     def _end(self, key: str, work: _Work[T], result: T | Failure) -> None:
         """
@@ -103,25 +100,21 @@ class SharedWork(Generic[T]):
         """
         if self._works.get(key) is work:
             del self._works[key]
-        waiting, work.waiting = work.waiting, set()
+        waiting, work.waiting = work.waiting, {}
         for one in waiting:
-            one.callback(result)  # A Failure makes it fail.
+            # Whoever was told before may have cancelled this one.
+            if not one.called:
+                one.callback(result)  # A Failure makes it fail.
         if isinstance(result, Failure) and not waiting and not result.check(CancelledError):
             _log.failure("work in the background failed", failure=result)
 
-    def _leave(self, key: str, mine: Deferred[T]) -> None:
+    def _leave(self, key: str, work: _Work[T], mine: Deferred[T]) -> None:
         """
-        A caller gave up.
+        A caller gave up.  Work that nobody wants any more is stopped; whoever
+        asks from now on begins anew.
         """
-        work = self._works[key]
-        work.waiting.discard(mine)
-        if work.abandoned:
-            self._drop(key, work)
-
-    def _drop(self, key: str, work: _Work[T]) -> None:
-        """
-        Stop work that nobody wants; whoever asks from now on begins anew.
-        """
-        del self._works[key]
-        if work.running is not None:
-            work.running.cancel()
+        work.waiting.pop(mine, None)
+        if work.abandoned and self._works.get(key) is work:
+            del self._works[key]
+            if work.running is not None:
+                work.running.cancel()
