@@ -16,6 +16,10 @@ exec((HERE / "matrix_federation_agent" / "_version.py").read_text(), version)  #
 
 # trustme: the private certificate authority of the loopback federation.
 TESTING = ["trustme>=1.2.0"]
+# The memory that several machines share.
+REDIS = ["txredisapi>=1.4.10"]
+# Counters for Prometheus.
+METRICS = ["prometheus_client>=0.14.1"]
 
 setup(
     name="matrix_federation_agent",
@@ -33,6 +37,7 @@ setup(
         "matrix_federation_agent._connect",
         "matrix_federation_agent._discovery",
         "matrix_federation_agent._tls",
+        "matrix_federation_agent.stores",
         "matrix_federation_agent.testing",
         # No __init__.py goes with it: it would overwrite Twisted's.
         "twisted.plugins",
@@ -49,8 +54,10 @@ setup(
         # The demo is the test kit, watched.
         "demo": TESTING,
         "testing": TESTING,
+        "redis": REDIS,
+        "metrics": METRICS,
         # hypothesis: hostile input for the parsers.
-        "test": [*TESTING, "hypothesis>=6.100"],
+        "test": [*TESTING, *REDIS, *METRICS, "hypothesis>=6.100"],
         "docs": ["sphinx>=7.4"],
         "lint": ["ruff>=0.17,<0.18", "mypy>=2.0", "mypy-zope>=1.0.17", "check-manifest>=0.50", "towncrier>=24.8"],
     },

@@ -14,6 +14,8 @@ An C{IAgent} for requests to other Matrix servers.
 """
 
 from ._agent import MatrixFederationAgent
+from ._counters import Counters
+from ._discovery.remembering import Known
 from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, TrustPolicy
 from ._route import LocatedTarget, Route, Step
 from ._server_name import ServerName
@@ -23,8 +25,10 @@ from ._version import __version__
 __all__ = [
     "AddressPolicy",
     "ConnectionPolicy",
+    "Counters",
     "DiscoveryPolicy",
     "FederationURL",
+    "Known",
     "LocatedTarget",
     "MatrixFederationAgent",
     "Route",

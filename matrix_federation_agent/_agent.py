@@ -19,11 +19,14 @@ from ._connect.dialer import Dialer
 from ._connect.endpoint import VerifiedEndpoint
 from ._connect.exchange import Exchange, https_endpoint, https_host_header
 from ._connect.pool import ConnectionPool
-from ._discovery.hosts import HostLookup
+from ._counters import Counters
+from ._discovery.answers import NameService
+from ._discovery.hosts import HostLookup, address_queries
 from ._discovery.name_servers import NameServerResolver, SystemNameServers
+from ._discovery.remembering import IPV4, IPV6, Remembering
 from ._discovery.resolution import Discovery
-from ._discovery.srv import ServiceLookup
-from ._discovery.well_known import WellKnownLookup
+from ._discovery.srv import ServiceLookup, service_query
+from ._discovery.well_known import WellKnownFetcher
 from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, TrustPolicy
 from ._route import LocatedTarget, Route
 from ._server_name import ServerName
@@ -36,10 +39,17 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
     from typing import Any, TypeVar
 
-    from twisted.internet.interfaces import IHostnameResolver, IProtocol, IProtocolFactory, IResolver
+    from twisted.internet.interfaces import (
+        IHostnameResolver,
+        IProtocol,
+        IProtocolFactory,
+        IReactorTime,
+        IResolver,
+    )
     from twisted.python.failure import Failure
     from twisted.web.iweb import IBodyProducer, IResponse
 
+    from ._discovery.remembering import Known
     from ._discovery.routing import Target
     from ._identity import Identity
     from ._reactor import IReactor
@@ -63,15 +73,29 @@ class MatrixFederationAgent:
     ordinary request under the same trust and address policies.
 
     Two agents share nothing.
+
+    @ivar counters: of what discovery did.
     """
 
-    def __init__(self, discovery: Discovery, dialer: Dialer, pool: ConnectionPool, user_agent: bytes) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        discovery: Discovery,
+        remembering: Remembering,
+        dialer: Dialer,
+        pool: ConnectionPool,
+        user_agent: bytes,
+        counters: Counters,
+    ) -> None:
         """
         Most callers want L{new}.
 
         @param user_agent: sent where the caller's headers have none.
         """
+        self._clock = clock
         self._discovery = discovery
+        self._remembering = remembering
+        self.counters = counters
         self._dialer = dialer
         self._pool = pool
         self._user_agent = user_agent
@@ -89,6 +113,8 @@ class MatrixFederationAgent:
         connections: ConnectionPolicy | None = None,
         resolver: IResolver | None = None,
         hostnames: IHostnameResolver | None = None,
+        store: Any = None,
+        counters: Counters | None = None,
         user_agent: bytes = USER_AGENT,
     ) -> MatrixFederationAgent:
         """
@@ -104,22 +130,32 @@ class MatrixFederationAgent:
         @param hostnames: asked for addresses instead, as
             C{reactor.nameResolver}, where nsswitch is needed; that one sends
             every lookup through a few threads.
+        @param store: an C{IDiscoveryStore} that keeps what discovery learns;
+            closed with the agent.
+        @param counters: counts what discovery does; several agents may count
+            together.
         @param user_agent: the product that is named to other servers.
         @raise ConfigurationError: when a file of roots cannot be used.
         """
         discovery_policy = discovery or DiscoveryPolicy()
         policy = connections or ConnectionPolicy()
         asked = resolver or NameServerResolver(reactor, SystemNameServers())
-        hosts = HostLookup(reactor, asked, hostnames, discovery_policy.dns_timeout)
+        rng = SystemRandom()
+        counted = Counters() if counters is None else counters
+        remembering = Remembering(reactor, discovery_policy, rng, store, counted)
+        names = NameService(reactor, discovery_policy)
+        ipv6, ipv4 = address_queries(asked)
+        addresses_known = (remembering.addresses(IPV6, names, ipv6), remembering.addresses(IPV4, names, ipv4))
+        hosts = HostLookup(reactor, addresses_known, hostnames, discovery_policy.dns_timeout)
         roots = TrustGeneration.load(trust or TrustPolicy())
         dialer = Dialer(reactor, roots, addresses or AddressPolicy(), policy, hosts)
         limit = policy.max_head_bytes + discovery_policy.well_known_max_bytes
-        well_known = WellKnownLookup(
+        fetcher = WellKnownFetcher(
             reactor, lambda: Exchange(reactor, dialer, policy, user_agent, limit), discovery_policy
         )
-        services = ServiceLookup(reactor, asked, discovery_policy)
-        found = Discovery(well_known, services, discovery_policy, SystemRandom())
-        return cls(found, dialer, ConnectionPool(reactor, policy), user_agent)
+        services = ServiceLookup(remembering.services(names, service_query(asked)))
+        found = Discovery(remembering.delegations(fetcher.fetch), services, hosts, discovery_policy, rng)
+        return cls(reactor, found, remembering, dialer, ConnectionPool(reactor, policy), user_agent, counted)
 
     def request(
         self,
@@ -178,6 +214,17 @@ class MatrixFederationAgent:
         """
         self._discovery.forget(None if server_name is None else _named(server_name))
 
+    def known(self, server_name: ServerName | bytes | str | None = None) -> list[Known]:
+        """
+        List what is remembered.
+
+        @param server_name: of this server only; what its host and the name it
+            delegates to are known for.
+        @raise InvalidServerName: when the name is none.
+        """
+        hosts = None if server_name is None else self._discovery.hosts_of(_named(server_name))
+        return self._remembering.known(hosts)
+
     def close(self) -> Deferred[None]:
         """
         End what is under way and close every connection.
@@ -192,8 +239,10 @@ class MatrixFederationAgent:
             running.cancel()
         # First the connections: one whose response ends meanwhile would enter
         # the pool after it was emptied.
+        self._remembering.end_lookups()
         await self._dialer.open_connections.abort()
         await self._pool.close()
+        await self._remembering.close()
 
     def _run(self, work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
         """

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
@@ -36,3 +36,33 @@ async def within(
         return result
 
     return await deferred.addTimeout(seconds, clock, late)
+
+
+async def gathered(work: list[Coroutine[Deferred[Any], Any, T]]) -> list[T]:
+    """
+    Await several pieces of work side by side.  When one fails, or the caller
+    is cancelled, all are cancelled.
+    """
+    running = [Deferred.fromCoroutine(one) for one in work]
+    together = gatherResults(running, consumeErrors=True)
+    try:
+        return await together
+    except FirstError as error:
+        for one in running:
+            one.cancel()
+        error.subFailure.raiseException()
+        raise
+
+
+def shielded(work: Deferred[T]) -> Deferred[T]:
+    """
+    Wait for work that goes on when the waiting is cancelled.
+    """
+    waiting: Deferred[T] = Deferred()
+
+    def ended(result: T | Failure) -> None:
+        if not waiting.called:
+            waiting.callback(result)  # A Failure makes it fail.
+
+    work.addBoth(ended)
+    return waiting

@@ -17,7 +17,7 @@ _LISTS = ("caFile", "exemptDomain", "exemptNetwork", "allowNetwork")
 _OPTIONS = frozenset({*_LISTS, "systemRoots", "minimumTLS"})
 
 
-def parse_endpoint(reactor: Any, server_name: str, **options: str) -> IStreamClientEndpoint:
+def parse_endpoint(reactor: Any, server_name: str, *more: str, **options: str) -> IStreamClientEndpoint:
     r"""
     Make the endpoint that a description such as
     C{matrix:example.org:exemptNetwork=fc00\:\:/8} stands for.
@@ -30,6 +30,9 @@ def parse_endpoint(reactor: Any, server_name: str, **options: str) -> IStreamCli
     @raise InvalidServerName: when the name is none.
     @raise ConfigurationError: when an option is unknown or not usable.
     """
+    if more:
+        reason = r"a colon inside a name or a value is written \:"
+        raise ConfigurationError.of(f"matrix:{server_name}:{':'.join(more)}", reason)
     unknown = sorted(options.keys() - _OPTIONS)
     if unknown:
         raise ConfigurationError.of(unknown[0], f"unknown option; there are {', '.join(sorted(_OPTIONS))}")

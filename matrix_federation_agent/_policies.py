@@ -142,6 +142,14 @@ def _at_least_one(_: object, attribute: attrs.Attribute[Any], value: object) -> 
         raise ConfigurationError.of(attribute.name, f"expected a whole number above zero, not {value!r}")
 
 
+def _fraction(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """
+    Validate that a number is a part of one.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ConfigurationError.of(attribute.name, f"expected a number from 0 to 1, not {value!r}")
+
+
 def _not_negative(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """
     Validate that a count is a count.
@@ -316,17 +324,31 @@ class DiscoveryPolicy:
         nothing of it (specification: 24 hours).
     @ivar delegation_minimum: and at least (Synapse: 5 minutes).
     @ivar delegation_maximum: and at most (specification: 48 hours).
-    @ivar failure_lifetime: how long the lack of a delegation is remembered
-        (specification: at most an hour).
+    @ivar refresh_after: the part of its lifetime after which a delegation is
+        fetched again, behind the requests.
+    @ivar failure_lifetime: how long a host is left alone after a fetch that
+        brought no delegation; doubles with each further one.
+    @ivar failure_maximum: and at most (specification: an hour).
+    @ivar jitter: the part by which defaults and back-off are spread.
     @ivar dns_timeout: for one lookup, retries included.
-    @ivar srv_minimum: an SRV answer is remembered by its TTL, and at least
-        this long.
-    @ivar srv_maximum: and at most this long.
-    @ivar srv_negative_maximum: the absence of SRV records is remembered by
-        the SOA record's minimum, and at most this long (RFC 2308, section 5).
+    @ivar dns_queries: that are under way at the same time; others wait in
+        order.
+    @ivar dns_minimum: an answer is remembered by its TTL, and at least this
+        long.
+    @ivar dns_maximum: and at most this long.
+    @ivar dns_negative_maximum: the absence of records is remembered by the
+        SOA record, and at most this long (RFC 2308, section 5).
+    @ivar dns_failure_lifetime: how long name servers are left alone after
+        they had no answer for a name; doubles with each further time.
+    @ivar dns_failure_maximum: and at most (RFC 2308, section 7: 5 minutes).
+    @ivar dns_stale_maximum: how old an answer may be that is used while name
+        servers have none (RFC 8767, section 5: 1 to 3 days).
+    @ivar store_timeout: what a discovery store takes longer for is not waited
+        for.
     @ivar guess_default_port: whether port 8448 is tried when the lookup of
         SRV records failed, instead of failing the request.
-    @ivar max_remembered: delegations, and as many SRV answers.
+    @ivar max_remembered: names of each kind: delegations, SRV records, IPv4
+        and IPv6 addresses.
     @raise ConfigurationError: when a setting is not usable.
     """
 
@@ -336,11 +358,19 @@ class DiscoveryPolicy:
     delegation_default: float = _seconds(24 * 3600.0)
     delegation_minimum: float = _seconds(300.0)
     delegation_maximum: float = _seconds(48 * 3600.0)
+    refresh_after: float = attrs.field(default=0.8, validator=_fraction)
     failure_lifetime: float = _seconds(60.0)
+    failure_maximum: float = _seconds(3600.0)
+    jitter: float = attrs.field(default=0.1, validator=_fraction)
     dns_timeout: float = _seconds(10.0)
-    srv_minimum: float = _seconds(30.0)
-    srv_maximum: float = _seconds(24 * 3600.0)
-    srv_negative_maximum: float = _seconds(3600.0)
+    dns_queries: int = attrs.field(default=100, validator=_at_least_one)
+    dns_minimum: float = _seconds(30.0)
+    dns_maximum: float = _seconds(24 * 3600.0)
+    dns_negative_maximum: float = _seconds(3600.0)
+    dns_failure_lifetime: float = _seconds(30.0)
+    dns_failure_maximum: float = _seconds(300.0)
+    dns_stale_maximum: float = _seconds(24 * 3600.0)
+    store_timeout: float = _seconds(0.1)
     guess_default_port: bool = attrs.field(default=False, validator=_yes_or_no)
     max_remembered: int = _count(20_000)
 

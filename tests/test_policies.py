@@ -250,11 +250,11 @@ class DefaultTests(TestCase):
         self.assertEqual(found, ((15, 51_200, 5), (86_400, 300, 172_800), 60))
 
     def test_dns(self) -> None:
-        """10 s a lookup; 30 s to a day, at most 1 h for an absence; no guesses; 20,000 entries."""
+        """10 s a lookup, 100 at a time; 30 s to a day, at most 1 h for an absence; no guesses; 20,000 entries."""
         policy = DiscoveryPolicy()
-        bounds = (policy.srv_minimum, policy.srv_maximum, policy.srv_negative_maximum)
-        found = (policy.dns_timeout, bounds, policy.guess_default_port, policy.max_remembered)
-        self.assertEqual(found, (10, (30, 86_400, 3_600), False, 20_000))
+        bounds = (policy.dns_minimum, policy.dns_maximum, policy.dns_negative_maximum)
+        found = (policy.dns_timeout, policy.dns_queries, bounds, policy.guess_default_port, policy.max_remembered)
+        self.assertEqual(found, (10, 100, (30, 86_400, 3_600), False, 20_000))
 
     def test_connections(self) -> None:
         """TCP 10 s, TLS 10 s, all 30 s, response 90 s; 8 targets, 10 addresses; 5 idle for 120 s; heads 64 KiB."""

@@ -7,6 +7,7 @@ mypy must find; a mark without an error is itself an error (C{warn_unused_ignore
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Any, assert_type
@@ -21,8 +22,10 @@ from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from matrix_federation_agent import (
     AddressPolicy,
     ConnectionPolicy,
+    Counters,
     DiscoveryPolicy,
     FederationURL,
+    Known,
     LocatedTarget,
     MatrixFederationAgent,
     Route,
@@ -124,6 +127,15 @@ async def routes(agent: MatrixFederationAgent) -> None:
     assert_type(route.host_header, str)
     assert_type(route.failure, FederationError | None)
     route.steps = ()  # type: ignore[misc]
+
+
+def memory(agent: MatrixFederationAgent) -> None:
+    """What is remembered can be listed, and what discovery does is counted."""
+    assert_type(agent.known(), list[Known])
+    assert_type(agent.known("ex.com")[0].expires_in, float)
+    assert_type(agent.counters, Counters)
+    assert_type(agent.counters.snapshot(), Mapping[str, int])
+    agent.counters.subscribe(lambda name, number: None)()
 
 
 async def connections(agent: MatrixFederationAgent, factory: IProtocolFactory) -> None:

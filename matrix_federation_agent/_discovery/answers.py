@@ -1,63 +1,95 @@
 """
-What the answer to a DNS query says.
+DNS queries, a bounded number at a time, and what their answers say.
 
 C{twisted.names} tells an answer as three lists of records, and everything
-else as exceptions; here both become "these records" or "decidedly nothing",
-with the seconds for which that may be remembered, or a L{ResolutionFailed}.
+else as exceptions; here both become an L{Answer}, which may be "nothing", or
+L{NoAnswer}.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
-from twisted.internet.defer import CancelledError, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, maybeDeferred
 from twisted.names import dns
 from twisted.names.error import AuthoritativeDomainError, DNSNameError, DomainError
 
-from ..errors import ResolutionFailed
+from .._deadlines import within
+from ..errors import TimedOut
+from .records import Answer, NoAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from twisted.internet.interfaces import IReactorTime
 
-    from twisted.internet.defer import Deferred
+    from .._policies import DiscoveryPolicy
+
+R = TypeVar("R")
 
 
-@attrs.frozen
-class Answer:
+@attrs.frozen(eq=False)
+class Query:
     """
-    The records of the type that was asked for; none when there are none.
+    A kind of question.
 
-    @ivar records: their payloads.
-    @ivar ttl: seconds for which the answer holds, or L{None} when DNS did not
-        say.
+    @ivar lookup: the method of an C{IResolver}.
+    @ivar kind: the type of record, as C{dns.SRV}.
+    @ivar read: makes what is remembered of one record.
     """
 
-    records: tuple[Any, ...]
-    ttl: int | None
+    lookup: Callable[..., Deferred[Any]]
+    kind: int
+    read: Callable[[Any], Any]
 
 
-async def answer_of(lookup: Callable[..., Deferred[Any]], name: str, kind: int) -> Answer:
+class NameService:
+    """
+    Asks an C{IResolver}.
+    """
+
+    def __init__(self, clock: IReactorTime, policy: DiscoveryPolicy) -> None:
+        self._clock = clock
+        self._policy = policy
+        # Each query is a UDP socket in twisted.names.
+        self._places = DeferredSemaphore(policy.dns_queries)
+
+    async def ask(self, query: Query, name: str) -> Answer[Any] | NoAnswer:
+        """
+        Ask for the records of a name, in turn and within the time limit.
+        """
+        await self._places.acquire()
+        try:
+            return await within(self._clock, self._policy.dns_timeout, answer_of(query, name), _late)
+        except TimedOut as error:
+            return NoAnswer(error.reason)
+        finally:
+            self._places.release()
+
+
+def _late(seconds: float) -> TimedOut:
+    return TimedOut("", f"no answer within {seconds:g} s", seconds=seconds, phase="dns")
+
+
+async def answer_of(query: Query, name: str) -> Answer[Any] | NoAnswer:
     """
     Look one name up.
-
-    @param lookup: a lookup method of an C{IResolver}.
-    @param name: the name that is looked up.
-    @param kind: the type of record, as C{dns.SRV}.
-    @raise ResolutionFailed: when there is no answer, not even "nothing".
     """
     try:
-        answers, authority, _ = await maybeDeferred(lookup, name)
+        answers, authority, _ = await maybeDeferred(query.lookup, name)
     except CancelledError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (resolvers raise what they like)
         if _says_nothing_there(error):
             return Answer((), _negative_ttl(_authority_of(error)))
-        raise ResolutionFailed("", f"{name}: {_words(error)}", name=name, temporary=True) from error
-    found = [header for header in answers if header.type == kind]
+        return NoAnswer(_words(error))
+    found = [header for header in answers if header.type == query.kind]
     if not found:
         return Answer((), _negative_ttl(authority))
-    return Answer(tuple(header.payload for header in found), min(header.ttl for header in found))
+    # An answer holds for as long as every link of the chain that led to it
+    # (RFC 1034, section 3.6.2).
+    ttl = min(header.ttl for header in answers if header.type in {query.kind, dns.CNAME})
+    return Answer(tuple(query.read(header.payload) for header in found), ttl)
 
 
 def _says_nothing_there(error: Exception) -> bool:

@@ -8,25 +8,26 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, cast
 
-from twisted.internet.defer import Deferred, DeferredList
+import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHostResolution, IResolutionReceiver
 from twisted.names import dns
 from twisted.names.hosts import searchFileForAll
 from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
-from .._deadlines import within
+from .._deadlines import gathered, within
 from ..errors import ResolutionFailed
-from .answers import answer_of
+from .answers import Query
+from .memory import Memory
+from .records import Answer, NoAnswer, RecordsEntry
 from .srv import is_onion
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IHostnameResolver, IReactorTime, IResolver
-    from twisted.python.failure import Failure
 
     from .._policies import Address
     from .._server_name import ServerName
-    from .answers import Answer
 
 HOSTS_FILE = "/etc/hosts"
 
@@ -36,30 +37,38 @@ Addresses of one name that are considered; no honest answer has as many.
 """
 
 
+RecordsMemory = Memory[RecordsEntry[Any], Answer[Any] | NoAnswer]
+
+
+def address_queries(resolver: IResolver) -> tuple[Query, Query]:
+    """
+    Make the questions for IPv6 and IPv4 addresses.
+    """
+    return Query(resolver.lookupIPV6Address, dns.AAAA, _text), Query(resolver.lookupAddress, dns.A, _text)
+
+
+def _text(record: dns.Record_A | dns.Record_AAAA) -> str:
+    """
+    Write the address in a record.
+    """
+    return str(ip_address(cast("bytes", record.address)))
+
+
+@attrs.frozen(eq=False)
 class HostLookup:
     """
     Finds the addresses of a host.
+
+    @ivar memories: of IPv6 and of IPv4 addresses.
+    @ivar hostnames: asked instead of the hosts file and DNS, where given.
+    @ivar timeout: of C{hostnames}, in seconds.
     """
 
-    def __init__(
-        self,
-        clock: IReactorTime,
-        resolver: IResolver,
-        hostnames: IHostnameResolver | None,
-        timeout: float,
-        hosts_file: str = HOSTS_FILE,
-    ) -> None:
-        """
-        @param resolver: asked for A and AAAA records.
-        @param hostnames: asked instead of the hosts file and C{resolver},
-            where given.
-        @param timeout: for one lookup, in seconds.
-        """
-        self._clock = clock
-        self._resolver = resolver
-        self._hostnames = hostnames
-        self._timeout = timeout
-        self._hosts_file = FilePath(hosts_file)
+    _clock: IReactorTime
+    _memories: tuple[RecordsMemory, RecordsMemory]
+    _hostnames: IHostnameResolver | None
+    _timeout: float
+    _hosts_file: str = HOSTS_FILE
 
     async def addresses(self, host: ServerName) -> list[Address]:
         """
@@ -71,50 +80,51 @@ class HostLookup:
         """
         if host.literal is not None:
             return [host.literal]
-        local = [] if self._hostnames else _read(searchFileForAll(self._hosts_file, host.host.encode("ascii")))
-        if local:
-            return local
-        if is_onion(host.host):
-            # RFC 7686, section 2: such a name is never looked up in DNS.
-            raise ResolutionFailed("", f"{host}: .onion names are not in DNS", name=str(host))
-        found = await within(self._clock, self._timeout, self._look_up(host.host), lambda limit: _late(host, limit))
+        found = await (self._from_dns(host) if self._hostnames is None else self._from_hostnames(host, self._hostnames))
         if not found:
-            raise ResolutionFailed("", f"{host} has no address in DNS", name=str(host))
+            raise ResolutionFailed("", f"{host} has no address", name=str(host))
         return found[:MAXIMUM_ADDRESSES]
 
-    async def _look_up(self, name: str) -> list[Address]:
-        if self._hostnames is not None:
-            receiver = _Receiver()
-            self._hostnames.resolveHostName(receiver, name)
-            return _read(await receiver.complete)
-        return await self._ask(name)
+    async def _from_hostnames(self, host: ServerName, hostnames: IHostnameResolver) -> list[Address]:
+        """
+        Ask the resolver that the caller wants.
+        """
+        _check_not_onion(host)
+        receiver = _Receiver()
+        hostnames.resolveHostName(receiver, host.host)
+        return _read(await within(self._clock, self._timeout, receiver.complete, lambda limit: _late(host, limit)))
 
-    async def _ask(self, name: str) -> list[Address]:
+    async def _from_dns(self, host: ServerName) -> list[Address]:
         """
-        Ask for A and AAAA side by side; one of them failing does not matter
-        while the other has an answer.
+        Look into the hosts file, and then ask for A and AAAA side by side; one
+        of them failing does not matter while the other has an answer.
         """
-        asked = [
-            Deferred.fromCoroutine(answer_of(self._resolver.lookupIPV6Address, name, dns.AAAA)),
-            Deferred.fromCoroutine(answer_of(self._resolver.lookupAddress, name, dns.A)),
-        ]
-        results = await DeferredList(asked, consumeErrors=True)
-        found = _read([_text(record) for ok, answer in results if ok for record in _records(answer)])
-        failures: list[Failure] = [failure for ok, failure in results if not ok]  # type: ignore[misc]
+        local = _read(searchFileForAll(FilePath(self._hosts_file), host.host.encode("ascii")))
+        if local:
+            return local
+        _check_not_onion(host)
+        name = host.tls_name
+        entries = await gathered([memory.entry(name) for memory in self._memories])
+        found = _read([text for entry in entries for text in entry.records or ()])
+        failures = [entry.failure for entry in entries if entry.records is None]
         if failures and not found:
-            failures[0].raiseException()
+            raise ResolutionFailed("", f"{host}: {failures[0]}", name=name, temporary=True)
         return found
 
+    def forget(self, host: str | None) -> None:
+        """
+        Drop what is known about one host, or about all.
+        """
+        for memory in self._memories:
+            memory.forget(None if host is None else host.lower())
 
-def _records(answer: Answer) -> tuple[Any, ...]:
-    return answer.records
 
-
-def _text(record: dns.Record_A | dns.Record_AAAA) -> str:
+def _check_not_onion(host: ServerName) -> None:
     """
-    Write the address in a record.
+    Keep .onion names out of DNS (RFC 7686, section 2).
     """
-    return str(ip_address(cast("bytes", record.address)))
+    if is_onion(host.host):
+        raise ResolutionFailed("", f"{host}: .onion names are not in DNS", name=host.tls_name)
 
 
 def _read(texts: list[str]) -> list[Address]:

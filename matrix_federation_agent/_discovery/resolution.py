@@ -12,7 +12,6 @@ import attrs
 from .._identity import Identity
 from .._route import Step
 from ..errors import ResolutionFailed, ServiceUnavailable
-from .delegation import Delegation
 from .routing import SERVICES, Target, default_target, fixed_target, in_order, is_decidedly_unavailable, step_number
 
 if TYPE_CHECKING:
@@ -20,18 +19,21 @@ if TYPE_CHECKING:
 
     from .._policies import DiscoveryPolicy
     from .._server_name import ServerName
+    from .delegation import Delegation, DelegationEntry, NoDelegation
+    from .hosts import HostLookup
+    from .memory import Memory
     from .srv import ServiceLookup, Services
-    from .well_known import WellKnownLookup
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Discovery:
     """
     Answers both questions.
     """
 
-    _well_known: WellKnownLookup
+    _delegations: Memory[DelegationEntry, Delegation | NoDelegation]
     _services: ServiceLookup
+    _hosts: HostLookup
     _policy: DiscoveryPolicy
     _rng: Random
 
@@ -41,11 +43,13 @@ class Discovery:
         """
         if fixed_target(name) is not None:
             return Identity(name, name)
-        outcome = await self._well_known.delegation(name)
-        step = Step("3", f"https://{name}/.well-known/matrix/server: {outcome}")
-        if isinstance(outcome, Delegation):
-            return Identity(name, outcome.to, delegated=True, step=step)
-        return Identity(name, name, step=step)
+        entry = await self._delegations.entry(name.tls_name)
+        sound = entry.delegation is not None and not entry.failures
+        found = f"delegates to {entry.delegation}" if sound else entry.summary
+        step = Step("3", f"https://{name}/.well-known/matrix/server: {found}")
+        if entry.delegation is None:
+            return Identity(name, name, step=step)
+        return Identity(name, entry.delegation, delegated=True, step=step)
 
     async def where(self, identity: Identity, steps: list[Step]) -> list[Target]:
         """
@@ -93,20 +97,32 @@ class Discovery:
         steps.append(_step(identity, service, f"{found.query} leads to {', '.join(map(str, targets))}"))
         return targets
 
+    def hosts_of(self, name: ServerName) -> set[str]:
+        """
+        List the hosts that stand for a name, as far as is remembered: its
+        own, that of the name it delegates to, and the targets of their SRV
+        records.
+        """
+        known = self._delegations.remembered(name.tls_name)
+        hosts = {name.tls_name}
+        if known is not None and known.delegation is not None:
+            hosts.add(known.delegation.tls_name)
+        return hosts.union(*(self._services.remembered_targets(host) for host in hosts))
+
     def forget(self, name: ServerName | None) -> None:
         """
-        Drop what is remembered about a name and the name that it delegates
-        to, or about all.
+        Drop what is remembered about a name, the name that it delegates to,
+        and the hosts that these lead to, or about all.
         """
         if name is None:
-            self._well_known.forget(None)
+            self._delegations.forget(None)
             self._services.forget(None)
+            self._hosts.forget(None)
             return
-        known = self._well_known.remembered(name)
-        self._well_known.forget(name.host)
-        self._services.forget(name.host)
-        if isinstance(known, Delegation):
-            self._services.forget(known.to.host)
+        for host in self.hosts_of(name):
+            self._delegations.forget(host)
+            self._services.forget(host)
+            self._hosts.forget(host)
 
 
 def _step(identity: Identity, service: str | None, found: str) -> Step:

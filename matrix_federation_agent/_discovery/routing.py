@@ -61,6 +61,10 @@ class ServiceRecord:
     port: int
     target: bytes
 
+    def __str__(self) -> str:
+        target = self.target.decode("ascii", "backslashreplace") or "."
+        return f"{self.priority} {self.weight} {self.port} {target}"
+
 
 def fixed_target(effective: ServerName) -> Target | None:
     """

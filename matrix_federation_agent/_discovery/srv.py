@@ -1,25 +1,23 @@
 """
-SRV lookups.
+SRV records.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from twisted.names import dns
 
-from .._deadlines import within
 from ..errors import ResolutionFailed
-from .answers import answer_of
-from .cache import ExpiringMap
+from .answers import Query
 from .routing import SERVICES, ServiceRecord
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime, IResolver
+    from twisted.internet.interfaces import IResolver
 
-    from .._policies import DiscoveryPolicy
-    from .answers import Answer
+    from .memory import Memory
+    from .records import Answer, NoAnswer, RecordsEntry
 
 
 def is_onion(host: str) -> bool:
@@ -27,6 +25,17 @@ def is_onion(host: str) -> bool:
     Tell whether a name must not reach DNS (RFC 7686, section 2).
     """
     return host.lower().rpartition(".")[2] == "onion"
+
+
+def service_query(resolver: IResolver) -> Query:
+    """
+    Make the question for SRV records.
+    """
+    return Query(resolver.lookupService, dns.SRV, _record)
+
+
+def _record(payload: dns.Record_SRV) -> ServiceRecord:
+    return ServiceRecord(payload.priority, payload.weight, payload.port, payload.target.name)
 
 
 @attrs.frozen
@@ -41,61 +50,48 @@ class Services:
     records: tuple[ServiceRecord, ...]
 
 
+@attrs.frozen(eq=False)
 class ServiceLookup:
     """
-    Looks SRV records up and remembers them, or their absence, by their TTL.
+    Finds the SRV records of services.
     """
 
-    def __init__(self, clock: IReactorTime, resolver: IResolver, policy: DiscoveryPolicy) -> None:
-        self._clock = clock
-        self._resolver = resolver
-        self._policy = policy
-        self._known: ExpiringMap[str, Services] = ExpiringMap(policy.max_remembered)
+    _memory: Memory[RecordsEntry[Any], Answer[Any] | NoAnswer]
 
     async def services(self, service: str, host: str) -> Services:
         """
         Find the SRV records of a service on a host.
 
         @param service: as C{_matrix-fed._tcp}.
-        @raise ResolutionFailed: when there is no answer.
+        @raise ResolutionFailed: when there is no answer, nor an older one.
         """
-        query = f"{service}.{host.lower()}"
+        query = _query_name(service, host)
         if is_onion(host):
             return Services(query, ())
-        known = self._known.get(query, self._clock.seconds())
-        if known is not None:
-            return known.value
-        answer = await self._ask(query)
-        services = Services(query, tuple(map(_record, answer.records)))
-        self._known.put(query, services, self._clock.seconds() + self._lifetime(answer))
-        return services
+        entry = await self._memory.entry(query)
+        if entry.records is None:
+            raise ResolutionFailed("", f"{query}: {entry.failure}", name=query, temporary=True)
+        return Services(query, entry.records)
 
-    async def _ask(self, query: str) -> Answer:
+    def remembered_targets(self, host: str) -> set[str]:
         """
-        Send the query, within the time limit.
+        List the targets of a host's SRV records, in lower case, without asking
+        anybody.
         """
-
-        def late(seconds: float) -> ResolutionFailed:
-            return ResolutionFailed("", f"{query}: no answer within {seconds:g} s", name=query, temporary=True)
-
-        asking = answer_of(self._resolver.lookupService, query, dns.SRV)
-        return await within(self._clock, self._policy.dns_timeout, asking, late)
-
-    def _lifetime(self, answer: Answer) -> float:
-        """
-        Tell for how many seconds an answer is remembered.
-        """
-        if answer.records:
-            return min(max(answer.ttl or 0, self._policy.srv_minimum), self._policy.srv_maximum)
-        return min(answer.ttl or 0, self._policy.srv_negative_maximum)
+        known = [self._memory.remembered(_query_name(service, host)) for service in SERVICES]
+        records = [record for entry in known if entry is not None for record in entry.records or ()]
+        return {record.target.decode("latin-1").lower() for record in records}
 
     def forget(self, host: str | None) -> None:
         """
         Drop what is known about one host, or about all.
         """
-        queries = [] if host is None else [f"{service}.{host.lower()}" for service in SERVICES]
-        self._known.forget(lambda query: host is None or query in queries)
+        if host is None:
+            self._memory.forget(None)
+            return
+        for service in SERVICES:
+            self._memory.forget(_query_name(service, host))
 
 
-def _record(payload: dns.Record_SRV) -> ServiceRecord:
-    return ServiceRecord(payload.priority, payload.weight, payload.port, payload.target.name)
+def _query_name(service: str, host: str) -> str:
+    return f"{service}.{host.lower()}"

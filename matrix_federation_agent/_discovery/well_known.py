@@ -18,11 +18,11 @@ from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
 from .._deadlines import within
+from .._server_name import ServerName
 from .._uri import HTTPS, RequestURI, follow_location
 from ..errors import FederationError, ResponseFailed, TimedOut
-from .cache import ExpiringMap
-from .delegation import Delegation, NoDelegation, read_delegation
-from .freshness import delegation_lifetime
+from .delegation import BODY_STATUS, NoDelegation, read_delegation
+from .freshness import freshness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,83 +33,47 @@ if TYPE_CHECKING:
 
     from .._connect.exchange import Exchange
     from .._policies import DiscoveryPolicy
-    from .._server_name import ServerName
+    from .delegation import Delegation
 
 PATH = b"/.well-known/matrix/server"
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-@attrs.frozen
-class Fetched:
+@attrs.frozen(eq=False)
+class WellKnownFetcher:
     """
-    What a fetch brought.
+    Asks a host whether it delegates.
 
-    @ivar lifetime: for how many seconds the outcome may be remembered.
-    """
-
-    outcome: Delegation | NoDelegation
-    lifetime: float
-
-
-class WellKnownLookup:
-    """
-    Tells whether a host delegates, and remembers it.
+    @ivar new_exchange: makes what sends the requests of one fetch.
     """
 
-    def __init__(self, clock: IReactorTime, new_exchange: Callable[[], Exchange], policy: DiscoveryPolicy) -> None:
-        """
-        @param new_exchange: makes what sends the requests of one fetch.
-        """
-        self._clock = clock
-        self._new_exchange = new_exchange
-        self._policy = policy
-        self._known: ExpiringMap[str, Fetched] = ExpiringMap(policy.max_remembered)
+    _clock: IReactorTime
+    _new_exchange: Callable[[], Exchange]
+    _policy: DiscoveryPolicy
 
-    async def delegation(self, name: ServerName) -> Delegation | NoDelegation:
+    async def fetch(self, host: str) -> Delegation | NoDelegation:
         """
-        Tell whom a host name delegates to.  There is no failure: whatever
-        goes wrong is the lack of a delegation, with its reason.
-        """
-        known = self.remembered(name)
-        if known is not None:
-            return known
-        fetched = await self._fetch(name)
-        self._known.put(name.tls_name, fetched, self._clock.seconds() + fetched.lifetime)
-        return fetched.outcome
+        Fetch, within the time limit.  There is no failure: whatever goes
+        wrong is the lack of a delegation, with its reason.
 
-    def remembered(self, name: ServerName) -> Delegation | NoDelegation | None:
-        """
-        Tell what is known about a host name, without asking anybody.
-        """
-        known = self._known.get(name.tls_name, self._clock.seconds())
-        return None if known is None else known.value.outcome
-
-    def forget(self, host: str | None) -> None:
-        """
-        Drop what is known about one host, or about all.
-        """
-        self._known.forget(lambda known: host is None or known == host.lower())
-
-    async def _fetch(self, name: ServerName) -> Fetched:
-        """
-        Fetch, within the time limit; whatever fails is no delegation.
+        @param host: a DNS name.
         """
         exchange = self._new_exchange()
 
         def late(seconds: float) -> FederationError:
-            return TimedOut(str(name), f"the whole fetch took longer than {seconds:g} s", seconds=seconds, phase="http")
+            return TimedOut(host, f"the whole fetch took longer than {seconds:g} s", seconds=seconds, phase="http")
 
-        start = RequestURI(HTTPS, name, PATH)
         try:
+            start = RequestURI(HTTPS, ServerName(host), PATH)
             return await within(self._clock, self._policy.well_known_timeout, self._follow(exchange, start), late)
         except CancelledError:
             raise
         except FederationError as error:
-            return self._failed(error.reason)
+            return NoDelegation(error.reason, temporary=True)
         finally:
             exchange.abort()
 
-    async def _follow(self, exchange: Exchange, uri: RequestURI) -> Fetched:
+    async def _follow(self, exchange: Exchange, uri: RequestURI) -> Delegation | NoDelegation:
         """
         Send the request, and again wherever redirects lead.
         """
@@ -120,25 +84,22 @@ class WellKnownLookup:
             # RFC 9110, section 10.2.2: one Location; of several the first.
             location = response.headers.getRawHeaders(b"location", [b""])[0]
             uri = follow_location(uri, location)
-        return self._failed(f"more than {self._policy.well_known_max_redirects} redirects")
+        return NoDelegation(f"more than {self._policy.well_known_max_redirects} redirects", temporary=True)
 
-    async def _read(self, response: IResponse) -> Fetched:
+    async def _read(self, response: IResponse) -> Delegation | NoDelegation:
         """
         Read a response that is no redirect.
         """
         body = b""
-        if response.code == 200:
+        if response.code == BODY_STATUS:
             body = await read_bounded(response, self._policy.well_known_max_bytes)
         outcome = read_delegation(response.code, body)
         if isinstance(outcome, NoDelegation):
-            return Fetched(outcome, self._policy.failure_lifetime)
-        cache_control, expires, date = (
-            response.headers.getRawHeaders(name, []) for name in (b"cache-control", b"expires", b"date")
+            return outcome
+        cache_control, expires, date, age = (
+            response.headers.getRawHeaders(name, []) for name in (b"cache-control", b"expires", b"date", b"age")
         )
-        return Fetched(outcome, delegation_lifetime(cache_control, expires, date, self._policy))
-
-    def _failed(self, reason: str) -> Fetched:
-        return Fetched(NoDelegation(reason, temporary=True), self._policy.failure_lifetime)
+        return attrs.evolve(outcome, asked=freshness(cache_control, expires, date, age, self._clock.seconds()))
 
 
 async def read_bounded(response: IResponse, limit: int) -> bytes:

@@ -186,7 +186,7 @@ class _Trickle(Resource):
     isLeaf = True
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.finish: Callable[[], None] = lambda: None
 
     def render(self, request: Request) -> int:

@@ -5,7 +5,7 @@ The base of every test that sends real requests, and what it looks at them with.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 import treq
@@ -153,14 +153,6 @@ class SocketCase(TestCase):
     """
 
     timeout = 20
-
-    def flushWarnings(self, offendingFunctions: object = None) -> list[dict[str, Any]]:
-        """
-        Leave out one warning that is Twisted's own: a port that is taken, as one that C{twisted.names} or the name
-        server picked at random may be, leaves a socket which was never bound to the garbage collector.
-        """
-        found: list[dict[str, Any]] = super().flushWarnings(offendingFunctions)  # type: ignore[no-untyped-call]
-        return [one for one in found if "laddr=('0.0.0.0', 0)" not in str(one["message"])]
 
 
 class FederationCase(SocketCase):

@@ -177,6 +177,7 @@ class EveryWayTests(AddressCase):
         await self.federation.reactor.disconnect_all()
         self.dns.remove("ex.com")
         self.dns.add_address("ex.com", INNER)
+        agent.forget("ex.com")
         await self.fails(self.get("ex.com", agent), AddressDenied)
         self.assertEqual(self.inner.connections, 0)
 

@@ -390,13 +390,14 @@ class CandidatesTests(DialerCase):
 
     def test_scoped_dialers(self) -> None:
         """
-        A scoped dialer keeps account of its own connections, and the first one of them as well.
+        A scoped dialer keeps account of its own connections, of which the other one knows as well.
         """
         dialer = self.dialer(a=["192.0.2.1"])
-        scoped = dialer.scoped(dialer.budget)
+        scoped, other = dialer.scoped(dialer.budget), dialer.scoped(dialer.budget)
         connecting = self.connect(scoped, "a.example")
         wire = self.accept("ex.com")
-        self.assertEqual((len(dialer.open_connections), len(scoped.open_connections)), (1, 1))
+        counted = [len(one.open_connections) for one in (dialer, scoped, other)]
+        self.assertEqual(counted, [1, 1, 0])
         wire.close()
         self.failed(connecting)
         self.assertEqual((len(dialer.open_connections), len(scoped.open_connections)), (0, 0))

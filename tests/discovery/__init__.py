@@ -1,3 +1,3 @@
 """
-Tests of C{matrix_federation_agent._discovery}.
+Tests of discovery.
 """

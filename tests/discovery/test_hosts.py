@@ -1,350 +1,310 @@
 """
-Tests of C{matrix_federation_agent._discovery.hosts}.
+Tests of C{matrix_federation_agent._discovery.hosts}, with memories of their
+own over a fake resolver.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IHostnameResolver, IHostResolution, IResolutionReceiver
 from twisted.internet.task import Clock
 from twisted.names import dns
+from twisted.names.error import DNSQueryRefusedError, DNSServerError
 from zope.interface import implementer
-from zope.interface.verify import verifyClass, verifyObject
+from zope.interface.verify import verifyObject
 
 from matrix_federation_agent import ServerName
-from matrix_federation_agent._discovery.hosts import MAXIMUM_ADDRESSES, HostLookup, _Receiver
+from matrix_federation_agent._discovery.delegation import NoDelegation
+from matrix_federation_agent._discovery.hosts import MAXIMUM_ADDRESSES, HostLookup
 from matrix_federation_agent.errors import ResolutionFailed
-from tests.case import TestCase
-from tests.discovery.fakes import FakeResolver
+
+from ..case import TestCase
+from .kit import Behaviour, FakeResolver, Nothing, Wired, ipv4, ipv6, let_go
+
+HOST = "ex.com"
+SIX, FOUR = [ipv6(HOST, "2001:db8::1", 60)], [ipv4(HOST, "192.0.2.1", 60)]
+NONE = Nothing(900)
+FAILED = DNSServerError()
+
+# Row of CONFORMANCE 5, what DNS says of AAAA and of A, and the addresses.
+FOUND: list[tuple[str, Behaviour, Behaviour, list[str]]] = [
+    ("D11", SIX, FOUR, ["2001:db8::1", "192.0.2.1"]),
+    ("D11", SIX, NONE, ["2001:db8::1"]),
+    ("D11", NONE, FOUR, ["192.0.2.1"]),
+    ("D11", FAILED, FOUR, ["192.0.2.1"]),
+    ("D11", SIX, DNSQueryRefusedError(), ["2001:db8::1"]),
+    ("D11", None, FOUR, ["192.0.2.1"]),
+    ("D11", SIX, None, ["2001:db8::1"]),
+    ("D11", NONE, [*FOUR, ipv4(HOST, "192.0.2.2", 60), *FOUR], ["192.0.2.1", "192.0.2.2"]),
+]
+
+# Row, AAAA, A, and whether asking again may help.
+NOT_FOUND: list[tuple[str, Behaviour, Behaviour, bool]] = [
+    ("D1", NONE, NONE, False),
+    ("D7", FAILED, FAILED, True),
+    ("D7", FAILED, NONE, True),
+    ("D7", NONE, None, True),
+    ("D7", None, None, True),
+]
+
+HOSTS_FILE = """
+# 192.0.2.99 local.com
+192.0.2.10 local.com other.com # a comment
+2001:db8::10\tLocal.COM
+192.0.2.10 local.com
+nonsense local.com
+192.0.2.11 hidden.onion
+"""
 
 
 @implementer(IHostResolution)
 class FakeResolution:
-    """
-    A resolution that counts how often it was cancelled.
-    """
+    """A resolution that can be cancelled, or cannot."""
 
-    def __init__(self, name: str, error: Exception | None) -> None:
+    def __init__(self, name: str, *, cancellable: bool) -> None:
         self.name = name
         self.cancelled = 0
-        self._error = error
+        self._cancellable = cancellable
 
     def cancel(self) -> None:
-        """
-        Count, and then fail if that was asked for.
-        """
+        """Count."""
         self.cancelled += 1
-        if self._error is not None:
-            raise self._error
+        if not self._cancellable:
+            raise NotImplementedError
 
 
 @implementer(IHostnameResolver)
 class FakeHostnames:
-    """
-    A resolver of host names that answers when it is told to.
-    """
+    """A resolver of host names that ends when the test says so."""
 
-    def __init__(self, cancel_error: Exception | None = None) -> None:
+    def __init__(self) -> None:
+        self.cancellable = True
         self.asked: list[str] = []
-        self._cancel_error = cancel_error
+        self.receiver: Any = None
+        self.resolution: FakeResolution | None = None
 
     def resolveHostName(
         self,
         resolutionReceiver: IResolutionReceiver,
         hostName: str,
         portNumber: int = 0,
-        addressTypes: Sequence[type[IAddress]] | None = None,
+        addressTypes: Sequence[type] | None = None,
         transportSemantics: str = "TCP",
     ) -> IHostResolution:
-        """
-        Begin.
-        """
+        """Begin."""
         self.asked.append(hostName)
         self.receiver = resolutionReceiver
-        self.resolution = FakeResolution(hostName, self._cancel_error)
+        self.resolution = FakeResolution(hostName, cancellable=self.cancellable)
         resolutionReceiver.resolutionBegan(self.resolution)
         return self.resolution
 
-    def answer(self, *addresses: IAddress) -> None:
-        """
-        Complete.
-        """
+    def end(self, *addresses: IPv4Address | IPv6Address) -> None:
+        """Complete."""
         for address in addresses:
             self.receiver.addressResolved(address)
         self.receiver.resolutionComplete()
 
 
-class HostCase(TestCase):
-    """
-    A lookup on a clock.
-    """
+class HostsTestCase(TestCase):
+    """A lookup of hosts."""
+
+    hostnames: FakeHostnames | None = None
 
     def setUp(self) -> None:
-        """
-        Make it, with an empty hosts file.
-        """
+        """Know nothing."""
         super().setUp()
         self.clock = Clock()
         self.resolver = FakeResolver()
-        self.hosts_file = Path(self.mktemp())
-        self.hosts_file.touch()
+        path = Path(self.mktemp())
+        path.write_text(HOSTS_FILE, "ascii")
+        outcome = NoDelegation("", temporary=False)
+        wired = Wired(
+            self,
+            self.clock,
+            lambda host: succeed(outcome),
+            self.resolver,
+            hostnames=self.hostnames,
+            hosts_file=str(path),
+        )
+        self.hosts: HostLookup = wired.hosts
 
-    def ask(self, host: str = "ex.com", hostnames: IHostnameResolver | None = None) -> Deferred[list[str]]:
-        """
-        Ask.
-        """
-        lookup = HostLookup(self.clock, self.resolver, hostnames, 5, str(self.hosts_file))
+    def ask(self, host: str = HOST) -> Deferred[list[str]]:
+        """Ask for the addresses of a host, as texts."""
+        asking = Deferred.fromCoroutine(self.hosts.addresses(ServerName(host)))
+        self.addCleanup(let_go, asking)
+        return asking.addCallback(lambda found: list(map(str, found)))
 
-        async def asking() -> list[str]:
-            return [str(address) for address in await lookup.addresses(ServerName.parse(host))]
-
-        return Deferred.fromCoroutine(asking())
-
-    def found(self, host: str = "ex.com") -> list[str]:
-        """
-        Ask, where the answer is there at once.
-        """
-        return self.successResultOf(self.ask(host))
-
-    def failed(self, asking: Deferred[list[str]]) -> ResolutionFailed:
-        """
-        Take the error out.
-        """
+    def failure(self, asking: Deferred[list[str]]) -> ResolutionFailed:
+        """Have the failure that there is."""
         error = self.failureResultOf(asking, ResolutionFailed).value
         assert isinstance(error, ResolutionFailed)
         return error
 
+    def set_dns(self, six: Behaviour, four: Behaviour) -> None:
+        """Have DNS say this of the host, and nothing remembered of it."""
+        self.resolver.zone = {(HOST, dns.AAAA): six, (HOST, dns.A): four}
+        self.hosts.forget(None)
 
-class DNSTests(HostCase):
-    """
-    Answers of the resolver.
-    """
 
-    def test_both_families(self) -> None:
-        """
-        A and AAAA are asked for side by side.
-        """
-        self.resolver.know("A ex.com", dns.Record_A("192.0.2.1"), dns.Record_A("192.0.2.2"))
-        self.resolver.know("AAAA ex.com", dns.Record_AAAA("2001:db8::1"))
-        self.assertEqual(sorted(self.found()), ["192.0.2.1", "192.0.2.2", "2001:db8::1"])
-        self.assertEqual(sorted(self.resolver.asked), ["A ex.com", "AAAA ex.com"])
+class HostLookupTests(HostsTestCase):
+    """L{HostLookup} by the hosts file and DNS."""
 
-    def test_literals(self) -> None:
-        """
-        A literal is its own address, without a query.
-        """
-        self.assertEqual([self.found("192.0.2.1"), self.found("[2001:db8::1]")], [["192.0.2.1"], ["2001:db8::1"]])
-        self.assertEqual(self.resolver.asked, [])
+    def test_d11_what_dns_says(self) -> None:
+        """Addresses of both families, IPv6 first; one family that fails does not matter."""
+        for row, six, four, expected in FOUND:
+            self.set_dns(six, four)
+            asking = self.ask()
+            self.clock.advance(10)
+            self.assertEqual(self.successResultOf(asking), expected, f"{row} {six} {four}")
 
-    def test_one_family_fails(self) -> None:
-        """
-        When one query fails, the answer to the other counts.
-        """
-        for failing, other, record in (
-            ("A", "AAAA", dns.Record_AAAA("2001:db8::1")),
-            ("AAAA", "A", dns.Record_A("192.0.2.1")),
-        ):
-            self.resolver.fail(f"{failing} {failing}.example")
-            self.resolver.know(f"{other} {failing}.example", record)
-            self.assertEqual(len(self.found(f"{failing}.example")), 1, failing)
+    def test_d1_d7_without_addresses(self) -> None:
+        """That there are none is final, that nobody knows is temporary."""
+        for row, six, four, temporary in NOT_FOUND:
+            self.set_dns(six, four)
+            asking = self.ask()
+            self.clock.advance(10)
+            error = self.failure(asking)
+            self.assertEqual(
+                (error.temporary, error.name, error.phase), (temporary, HOST, "dns"), f"{row} {six} {four}"
+            )
 
-    def test_both_fail(self) -> None:
-        """
-        When both fail the error is temporary.
-        """
-        for kind in ("A", "AAAA"):
-            self.resolver.fail(f"{kind} ex.com")
-        error = self.failed(self.ask())
-        self.assertEqual((error.name, error.temporary), ("ex.com", True))
+    def test_d11_both_families_are_asked_side_by_side(self) -> None:
+        """The second query does not wait for the first."""
+        self.set_dns(None, None)
+        self.ask()
+        self.assertEqual(self.resolver.asked, [("AAAA", HOST), ("A", HOST)])
 
-    def test_one_fails_and_the_other_is_empty(self) -> None:
-        """
-        A failure beside an empty answer is temporary, for the failing one may have had an address.
-        """
-        self.resolver.fail("A ex.com")
-        self.assertTrue(self.failed(self.ask()).temporary)
-
-    def test_no_address(self) -> None:
-        """
-        When there is none, that is decided.
-        """
-        error = self.failed(self.ask())
-        self.assertEqual((error.name, error.temporary), ("ex.com", False))
-
-    def test_repetitions(self) -> None:
-        """
-        An address counts once.
-        """
-        self.resolver.know("A ex.com", *[dns.Record_A("192.0.2.1")] * 3)
-        self.assertEqual(self.found(), ["192.0.2.1"])
-
-    def test_the_bound(self) -> None:
-        """
-        No more than so many addresses of one name are considered.
-        """
-        self.resolver.know("A ex.com", *[dns.Record_A(f"192.0.2.{number}") for number in range(200)])
-        self.assertEqual(len(self.found()), MAXIMUM_ADDRESSES)
-
-    def test_timeout(self) -> None:
-        """
-        A lookup that takes too long is given up, with both queries, and is temporary.
-        """
-        waiting = [self.resolver.hang("A ex.com"), self.resolver.hang("AAAA ex.com")]
-        asking = self.ask()
-        self.clock.advance(5.1)
-        self.assertTrue(self.failed(asking).temporary)
-        self.assertEqual([query.called for query in waiting], [True, True])
-
-    def test_one_family_never_answers(self) -> None:
-        """
-        An answer in one family is used when the other stays silent to the end.
-        """
-        self.resolver.hang("AAAA ex.com")
-        self.resolver.know("A ex.com", dns.Record_A("192.0.2.1"))
-        asking = self.ask()
-        self.clock.advance(5.1)
-        self.assertEqual(self.successResultOf(asking), ["192.0.2.1"])
-
-    def test_cancelling(self) -> None:
-        """
-        Cancelling cancels both queries.
-        """
-        waiting = [self.resolver.hang("A ex.com"), self.resolver.hang("AAAA ex.com")]
+    def test_who_leaves_cancels_both(self) -> None:
+        """Cancelling the only caller stops both queries."""
+        self.set_dns(None, None)
         asking = self.ask()
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
-        self.assertEqual([query.called for query in waiting], [True, True])
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual((self.resolver.cancelled, self.clock.getDelayedCalls()), (2, []))
 
-    def test_onion(self) -> None:
-        """
-        A .onion name is decidedly not in DNS, without a query.
-        """
-        self.assertFalse(self.failed(self.ask("ABC.onion")).temporary)
-        self.assertEqual(self.resolver.asked, [])
+    def test_c14_one_lookup_for_many(self) -> None:
+        """A thousand callers cause one query for each family."""
+        self.set_dns(None, FOUR)
+        herd = [self.ask() for _ in range(1000)]
+        self.clock.advance(10)
+        found = {str(self.successResultOf(one)) for one in herd}
+        self.assertEqual((found, self.resolver.asked), ({"['192.0.2.1']"}, [("AAAA", HOST), ("A", HOST)]))
+
+    def test_d5_addresses_are_remembered(self) -> None:
+        """Each family by its own TTL, the absence of one too."""
+        self.set_dns(Nothing(300), FOUR)
+        for seconds in (0, 59.9, 0.1, 59.9, 0.1, 180):
+            self.clock.advance(seconds)
+            self.ask("EX.com")
+        self.assertEqual([kind for kind, _ in self.resolver.asked], ["AAAA", "A", "A", "A", "AAAA", "A"])
+
+    def test_d6_older_addresses_are_used(self) -> None:
+        """When name servers fail, what they said before is good."""
+        self.set_dns(SIX, FOUR)
+        known = self.successResultOf(self.ask())
+        self.resolver.zone = {(HOST, dns.AAAA): FAILED, (HOST, dns.A): None}
+        self.clock.advance(60)
+        asking = self.ask()
+        self.clock.advance(10)
+        self.assertEqual(self.successResultOf(asking), known)
+
+    def test_addresses_are_bounded(self) -> None:
+        """However many there are, some dozens are considered."""
+        self.set_dns(NONE, [ipv4(HOST, f"192.0.2.{number}", 60) for number in range(200)])
+        expected = [f"192.0.2.{number}" for number in range(MAXIMUM_ADDRESSES)]
+        self.assertEqual(self.successResultOf(self.ask()), expected)
+
+    def test_literals_are_their_own_address(self) -> None:
+        """Nobody is asked."""
+        found = [self.successResultOf(self.ask(host)) for host in ("192.0.2.7", "[2001:db8::7]")]
+        self.assertEqual((found, self.resolver.asked), ([["192.0.2.7"], ["2001:db8::7"]], []))
+
+    def test_the_hosts_file_comes_first(self) -> None:
+        """What it says is taken, each address once, and nobody is asked."""
+        found = [self.successResultOf(self.ask(host)) for host in ("local.com", "LOCAL.com", "other.com")]
+        local = ["192.0.2.10", "2001:db8::10"]
+        self.assertEqual((found, self.resolver.asked), ([local, local, ["192.0.2.10"]], []))
+
+    def test_d9_onion_names_reach_no_name_server(self) -> None:
+        """They fail for good, and nobody is asked."""
+        found = [self.failure(self.ask(host)).temporary for host in ("abc.onion", "a.b.ONION")]
+        self.assertEqual((found, self.resolver.asked), ([False, False], []))
+
+    def test_d9_onion_names_in_the_hosts_file(self) -> None:
+        """What the machine's own file says of them holds."""
+        self.assertEqual(self.successResultOf(self.ask("hidden.onion")), ["192.0.2.11"])
+
+    def test_a_host_is_forgotten(self) -> None:
+        """Both families are asked for again, and no other host."""
+        self.set_dns(SIX, FOUR)
+        for host in (HOST, "gone.com"):
+            self.ask(host).addErrback(lambda failure: failure.trap(ResolutionFailed))
+        self.resolver.asked.clear()
+        self.hosts.forget("EX.com")
+        for host in (HOST, "gone.com"):
+            self.ask(host).addErrback(lambda failure: failure.trap(ResolutionFailed))
+        self.assertEqual(self.resolver.asked, [("AAAA", HOST), ("A", HOST)])
 
 
-class FileTests(HostCase):
-    """
-    The hosts file.
-    """
+class HostnamesTests(HostsTestCase):
+    """L{HostLookup} by an C{IHostnameResolver}."""
 
-    def test_the_file_comes_first(self) -> None:
-        """
-        A name in the file is not looked up.
-        """
-        self.hosts_file.write_text("192.0.2.9 other.example\n192.0.2.1 first ex.com # comment\n2001:db8::1\tEX.com\n")
-        self.assertEqual((self.found(), self.resolver.asked), (["192.0.2.1", "2001:db8::1"], []))
+    def setUp(self) -> None:
+        """Have the caller's own resolver."""
+        self.hostnames = self.asked = FakeHostnames()
+        super().setUp()
 
-    def test_case(self) -> None:
-        """
-        Names compare without case.
-        """
-        self.hosts_file.write_text("192.0.2.1 Ex.Com\n")
-        self.assertEqual(self.found("eX.cOM"), ["192.0.2.1"])
+    def test_the_fakes_are_what_they_seem(self) -> None:
+        """What these tests use provides the interfaces."""
+        self.ask()
+        found = verifyObject(IHostnameResolver, self.asked), verifyObject(IHostResolution, self.asked.resolution)
+        self.assertEqual((found, self.asked.receiver is not None), ((True, True), True))
 
-    def test_other_names(self) -> None:
-        """
-        Names that are not in the file are looked up, comments are no names.
-        """
-        self.hosts_file.write_text("192.0.2.1 notex.com # ex.com\n#192.0.2.1 ex.com\n")
-        self.assertFalse(self.failed(self.ask()).temporary)
-
-    def test_no_file(self) -> None:
-        """
-        Without a file names are looked up.
-        """
-        self.hosts_file.unlink()
-        self.resolver.know("A ex.com", dns.Record_A("192.0.2.1"))
-        self.assertEqual(self.found(), ["192.0.2.1"])
-
-    def test_onion(self) -> None:
-        """
-        A .onion name may stand in the file.
-        """
-        self.hosts_file.write_text("192.0.2.1 abc.onion\n")
-        self.assertEqual(self.found("abc.onion"), ["192.0.2.1"])
-
-    def test_garbage(self) -> None:
-        """
-        A line that begins with no address is no line.
-        """
-        self.hosts_file.write_bytes(b"999.1.1.1 ex.com\nex.com ex.com\n\xff\xfe ex.com\n\x00\n192.0.2.1 ex.com\n")
-        self.assertEqual(self.found(), ["192.0.2.1"])
-
-
-class HostnamesTests(HostCase):
-    """
-    An C{IHostnameResolver} instead.
-    """
-
-    def test_interfaces(self) -> None:
-        """
-        What stands on either side of the resolver is what it says.
-        """
-        self.assertTrue(verifyObject(IHostnameResolver, FakeHostnames()))
-        self.assertTrue(verifyClass(IHostResolution, FakeResolution))
-        self.assertTrue(verifyClass(IResolutionReceiver, _Receiver))
+    def test_the_receiver_is_one(self) -> None:
+        """What is handed to the resolver provides the interface."""
+        self.ask()
+        self.assertTrue(verifyObject(IResolutionReceiver, self.asked.receiver))
 
     def test_it_is_asked_instead(self) -> None:
-        """
-        Neither the hosts file nor the resolver is asked.
-        """
-        self.hosts_file.write_text("192.0.2.9 ex.com\n")
-        hostnames = FakeHostnames()
-        asking = self.ask("Ex.com", hostnames)
-        hostnames.answer(IPv4Address("TCP", "192.0.2.1", 0), IPv6Address("TCP", "2001:db8::1", 0))
-        self.assertEqual(self.successResultOf(asking), ["192.0.2.1", "2001:db8::1"])
-        self.assertEqual((hostnames.asked, self.resolver.asked), (["Ex.com"], []))
+        """Its addresses are taken, in its order and each once, and DNS and the hosts file are left alone."""
+        asking = self.ask("local.com")
+        four, six = IPv4Address("TCP", "192.0.2.1", 0), IPv6Address("TCP", "2001:db8::1", 0)
+        self.asked.end(four, six, four)
+        found = self.successResultOf(asking), self.asked.asked, self.resolver.asked
+        self.assertEqual(found, (["192.0.2.1", "2001:db8::1"], ["local.com"], []))
 
-    def test_no_address(self) -> None:
-        """
-        An empty answer is a failure.
-        """
-        hostnames = FakeHostnames()
-        asking = self.ask(hostnames=hostnames)
-        hostnames.answer()
-        self.assertEqual(self.failed(asking).name, "ex.com")
+    def test_no_address_is_final(self) -> None:
+        """A resolver of host names does not say why it finds nothing."""
+        asking = self.ask()
+        self.asked.end()
+        self.assertIs(self.failure(asking).temporary, False)
 
-    def test_timeout(self) -> None:
-        """
-        A resolution that takes too long is cancelled, and what it finds afterwards is ignored.
-        """
-        hostnames = FakeHostnames()
-        asking = self.ask(hostnames=hostnames)
-        self.clock.advance(5.1)
-        self.assertTrue(self.failed(asking).temporary)
-        hostnames.answer(IPv4Address("TCP", "192.0.2.1", 0))
-        self.assertEqual(hostnames.resolution.cancelled, 1)
+    def test_its_time_is_limited(self) -> None:
+        """After the limit the lookup fails for the moment, whether it can be cancelled or not."""
+        for cancellable in (True, False):
+            self.asked.cancellable = cancellable
+            asking = self.ask()
+            self.clock.advance(9.9)
+            self.assertNoResult(asking)
+            self.clock.advance(0.1)
+            assert self.asked.resolution is not None
+            found = self.failure(asking).temporary, self.asked.resolution.cancelled
+            self.assertEqual(found, (True, 1), f"cancellable: {cancellable}")
 
-    def test_a_resolution_that_cannot_be_cancelled(self) -> None:
-        """
-        Twisted's own threaded resolution refuses to be cancelled, which does not matter.
-        """
-        hostnames = FakeHostnames(NotImplementedError())
-        asking = self.ask(hostnames=hostnames)
-        asking.cancel()
-        self.failureResultOf(asking, CancelledError)
-        self.assertEqual(hostnames.resolution.cancelled, 1)
+    def test_what_comes_too_late_is_ignored(self) -> None:
+        """A resolution that could not be cancelled may end all the same."""
+        self.asked.cancellable = False
+        asking = self.ask()
+        self.clock.advance(10)
+        self.asked.end(IPv4Address("TCP", "192.0.2.1", 0))
+        self.assertIs(self.failure(asking).temporary, True)
 
-    def test_onion(self) -> None:
-        """
-        A .onion name is not handed to it, for it would ask DNS.
-        """
-        hostnames = FakeHostnames()
-        self.failed(self.ask("abc.onion", hostnames))
-        self.assertEqual(hostnames.asked, [])
-
-    async def test_the_reactors_own(self) -> None:
-        """
-        The reactor's resolver works.
-        """
-        hostnames: IHostnameResolver = reactor.nameResolver  # type: ignore[attr-defined]
-        found = await HostLookup(reactor, self.resolver, hostnames, 10).addresses(ServerName.parse("localhost"))
-        self.assertTrue(all(address.is_loopback for address in found))
-        self.assertNotEqual(found, [])
+    def test_d9_it_is_not_asked_for_onion_names(self) -> None:
+        """It may well ask DNS."""
+        self.failure(self.ask("abc.onion"))
+        self.assertEqual(self.asked.asked, [])

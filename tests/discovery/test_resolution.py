@@ -1,286 +1,327 @@
 """
-Tests of C{matrix_federation_agent._discovery.resolution}.
+Tests of C{matrix_federation_agent._discovery.resolution}, with everything
+real but the fetch and the resolver.
 """
 
 from __future__ import annotations
 
-from random import Random
-from typing import cast
+from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.names import dns
+from twisted.names.error import DNSQueryRefusedError, DNSServerError
 
 from matrix_federation_agent import DiscoveryPolicy, ServerName
 from matrix_federation_agent._discovery.delegation import Delegation, NoDelegation
-from matrix_federation_agent._discovery.resolution import Discovery
-from matrix_federation_agent._discovery.srv import ServiceLookup
-from matrix_federation_agent._discovery.well_known import WellKnownLookup
+from matrix_federation_agent._discovery.freshness import Freshness
+from matrix_federation_agent._discovery.routing import SERVICES
 from matrix_federation_agent._identity import Identity
 from matrix_federation_agent._route import Step
 from matrix_federation_agent.errors import FederationError, ResolutionFailed, ServiceUnavailable
-from tests.case import TestCase
-from tests.discovery.fakes import FakeResolver
 
-FED = "SRV _matrix-fed._tcp."
-OLD = "SRV _matrix._tcp."
+from ..case import TestCase
+from .kit import Behaviour, FakeResolver, FakeStore, ManualWork, Nothing, Wired, ipv4, ipv6, let_go, service
+
+FED, OLD = SERVICES
+HOST, OTHER = "ex.com", "m.ex.com"
+ABSENT = Nothing(900)
+ITSELF = NoDelegation("status 404", temporary=False)
+
+# Row of CONFORMANCE 5, what DNS says of either service, the targets or the
+# error, and the services that were asked for.
+LOCATED: list[tuple[str, Behaviour, Behaviour, object, tuple[str, ...]]] = [
+    ("D1", ABSENT, ABSENT, ["ex.com:8448"], (FED, OLD)),
+    ("D1", ABSENT, [service(OLD, "t.net", 60)], ["t.net:8443"], (FED, OLD)),
+    ("D2", [service(FED, "t.net", 60)], [service(OLD, "u.net", 60)], ["t.net:8443"], (FED,)),
+    ("D2", [service(FED, "1.2.3.4", 60)], ABSENT, (ResolutionFailed, False), (FED,)),
+    ("D2", [service(FED, "", 60)] * 2, ABSENT, (ResolutionFailed, False), (FED,)),
+    (
+        "D3",
+        [service(FED, "b.net", 60, priority=20), service(FED, "a.net", 60, priority=10)],
+        ABSENT,
+        ["a.net:8443", "b.net:8443"],
+        (FED,),
+    ),
+    ("D7", DNSServerError(), ABSENT, (ResolutionFailed, True), (FED,)),
+    ("D7", DNSQueryRefusedError(), ABSENT, (ResolutionFailed, True), (FED,)),
+    ("D7", None, ABSENT, (ResolutionFailed, True), (FED,)),
+    ("D7", ABSENT, DNSServerError(), (ResolutionFailed, True), (FED, OLD)),
+    ("D8", [service(FED, "", 60)], ABSENT, (ServiceUnavailable, None), (FED,)),
+    ("D8", [service(FED, ".", 60)], ABSENT, (ServiceUnavailable, None), (FED,)),
+    ("D8", ABSENT, [service(OLD, "", 60)], (ServiceUnavailable, None), (FED, OLD)),
+]
+
+# What is known of n.com, which answers for itself, and of ex.com, which
+# delegates to m.ex.com, whose SRV record leads to t.net.
+OF_N = [
+    ("a", "n.com"),
+    ("aaaa", "n.com"),
+    ("srv", f"{FED}.n.com"),
+    ("srv", f"{OLD}.n.com"),
+    ("well_known", "n.com"),
+]
+OF_EX = [("a", "t.net"), ("aaaa", "t.net"), ("srv", f"{FED}.{OTHER}"), ("well_known", HOST)]
 
 
-class FakeWellKnown:
-    """
-    Knows who delegates to whom.
-    """
-
-    def __init__(self) -> None:
-        self.delegations: dict[str, str] = {}
-        self.asked: list[str] = []
-        self.forgotten: list[str | None] = []
-
-    async def delegation(self, name: ServerName) -> Delegation | NoDelegation:
-        """
-        Tell.
-        """
-        self.asked.append(str(name))
-        return self.remembered(name)
-
-    def remembered(self, name: ServerName) -> Delegation | NoDelegation:
-        """
-        Tell.
-        """
-        to = self.delegations.get(str(name))
-        return NoDelegation("status 404", temporary=False) if to is None else Delegation(ServerName.parse(to))
-
-    def forget(self, host: str | None) -> None:
-        """
-        Keep who was to be forgotten.
-        """
-        self.forgotten.append(host)
-
-
-class DiscoveryCase(TestCase):
-    """
-    A discovery without a network.
-    """
+class DiscoveryTestCase(TestCase):
+    """Discovery, at second 0, with fetches that end when the test says so."""
 
     def setUp(self) -> None:
-        """
-        Make it.
-        """
+        """Know nothing."""
         super().setUp()
-        self.well_known = FakeWellKnown()
+        self.clock = Clock()
         self.resolver = FakeResolver()
-        self.resolver.negative_ttl = 100
-        self.discovery = self.make(DiscoveryPolicy())
+        self.fetches = ManualWork()
+        self.wire()
 
-    def make(self, policy: DiscoveryPolicy) -> Discovery:
-        """
-        Make a discovery.
-        """
-        services = ServiceLookup(Clock(), self.resolver, policy)
-        return Discovery(cast("WellKnownLookup", self.well_known), services, policy, Random(1))
+    def wire(self, store: FakeStore | None = None, **settings: Any) -> None:
+        """Make discovery with a policy, and maybe a store."""
+        policy = DiscoveryPolicy(**settings)
+        fetch = lambda host: Deferred.fromCoroutine(self.fetches.do(host))
+        self.wired = Wired(self, self.clock, fetch, self.resolver, policy, store)
+        self.discovery = self.wired.discovery
 
-    def who(self, name: str) -> Identity:
-        """
-        Ask who must answer.
-        """
-        return self.successResultOf(Deferred.fromCoroutine(self.discovery.who(ServerName.parse(name))))
+    def who(self, name: str = HOST) -> Deferred[Identity]:
+        """Ask who must answer."""
+        asking = Deferred.fromCoroutine(self.discovery.who(ServerName(name)))
+        self.addCleanup(let_go, asking)
+        return asking
 
-    def service(self, query: str, *targets: tuple[int, str, int]) -> None:
-        """
-        Let there be SRV records: priority, host, port.
-        """
-        records = [dns.Record_SRV(priority, 0, port, host.encode("ascii")) for priority, host, port in targets]
-        self.resolver.know(query, *records)
+    def where(self, name: str = HOST) -> Deferred[list[str]]:
+        """Ask where a name listens that answers for itself."""
+        identity = Identity(ServerName(name), ServerName(name))
+        asking = Deferred.fromCoroutine(self.discovery.where(identity, []))
+        self.addCleanup(let_go, asking)
+        return asking.addCallback(lambda found: list(map(str, found)))
 
-    def where(self, name: str) -> tuple[list[str], str]:
-        """
-        Ask where a server listens.
-
-        @return: the targets, and the number of the step that decided.
-        """
-        steps: list[Step] = []
-        asking = Deferred.fromCoroutine(self.discovery.where(self.who(name), steps))
-        return [str(target) for target in self.successResultOf(asking)], steps[-1].number
-
-    def fails(self, name: str) -> tuple[FederationError, list[Step]]:
-        """
-        Ask where a server listens, when that cannot be known.
-        """
-        steps: list[Step] = []
-        failure = self.failureResultOf(Deferred.fromCoroutine(self.discovery.where(self.who(name), steps)))
-        assert isinstance(failure.value, FederationError)
-        return failure.value, steps
-
-
-class WhoTests(DiscoveryCase):
-    """
-    L{Discovery.who}.
-    """
-
-    def test_fixed_names(self) -> None:
-        """
-        A name that fixes its target answers for itself, and nobody is asked.
-        """
-        names = ("1.2.3.4", "1.2.3.4:1", "[::1]", "[::1]:80", "ex.com:8448", "ex.com:80")
-        self.assertEqual([str(self.who(name).effective) for name in names], list(names))
-        self.assertEqual(self.well_known.asked, [])
-
-    def test_delegation(self) -> None:
-        """
-        A delegated name answers, and the asked one is kept.
-        """
-        self.well_known.delegations["ex.com"] = "m.ex.com:1"
-        found = self.who("ex.com")
-        self.assertEqual((found.asked, str(found.effective), found.delegated), ("ex.com", "m.ex.com:1", True))
-
-    def test_no_delegation(self) -> None:
-        """
-        Otherwise the name answers for itself, and the step says what was found.
-        """
-        found = self.who("ex.com")
-        assert found.step is not None
-        self.assertEqual((str(found.effective), found.delegated, found.step.number), ("ex.com", False, "3"))
-
-    def test_one_delegation_only(self) -> None:
-        """
-        The delegated name's own document is not asked for.
-        """
-        self.well_known.delegations.update({"ex.com": "m.ex.com", "m.ex.com": "n.ex.com"})
-        self.assertEqual(str(self.who("ex.com").effective), "m.ex.com")
-        self.assertEqual(self.well_known.asked, ["ex.com"])
-
-
-class WhereTests(DiscoveryCase):
-    """
-    L{Discovery.where}.
-    """
-
-    def test_every_step(self) -> None:
-        """
-        Each of the ten cases leads to its target.
-        """
-        delegations = {1: "42.42.42.42", 2: "m.ex.com:4242", 3: "m3.ex.com", 4: "m4.ex.com", 5: "m5.ex.com"}
-        self.well_known.delegations.update({f"d{number}.com": to for number, to in delegations.items()})
-        self.service(FED + "m3.ex.com", (0, "t.net", 1))
-        self.service(OLD + "m3.ex.com", (0, "wrong.net", 1))
-        self.service(OLD + "m4.ex.com", (0, "t.net", 2))
-        self.service(FED + "s4.com", (0, "t.net", 3))
-        self.service(OLD + "s5.com", (0, "t.net", 4))
-        expected = {
-            "[2001:db8::1]": (["[2001:db8::1]:8448"], "1"),
-            "1.2.3.4:5": (["1.2.3.4:5"], "1"),
-            "ex.com:80": (["ex.com:80"], "2"),
-            "d1.com": (["42.42.42.42:8448"], "3.1"),
-            "d2.com": (["m.ex.com:4242"], "3.2"),
-            "d3.com": (["t.net:1"], "3.3"),
-            "d4.com": (["t.net:2"], "3.4"),
-            "d5.com": (["m5.ex.com:8448"], "3.5"),
-            "s4.com": (["t.net:3"], "4"),
-            "s5.com": (["t.net:4"], "5"),
-            "s6.com": (["s6.com:8448"], "6"),
-        }
-        self.assertEqual({name: self.where(name) for name in expected}, expected)
-
-    def test_order(self) -> None:
-        """
-        Targets come by priority.
-        """
-        self.service(FED + "ex.com", (30, "c.net", 1), (10, "a.net", 1), (20, "b.net", 1))
-        self.assertEqual(self.where("ex.com")[0], ["a.net:1", "b.net:1", "c.net:1"])
-
-    def test_the_deprecated_service_is_not_asked_for_in_vain(self) -> None:
-        """
-        Once there are records, nothing else is asked for.
-        """
-        self.service(FED + "ex.com", (0, "t.net", 1))
-        self.where("ex.com")
-        self.assertEqual(self.resolver.asked, [FED + "ex.com"])
-
-    def test_D8_root(self) -> None:
-        """
-        The root as the only target is a decided no, which names whom the caller asked for.
-        """
-        self.well_known.delegations["ex.com"] = "m.ex.com"
-        self.service(FED + "m.ex.com", (0, "", 0))
-        error, steps = self.fails("ex.com")
-        self.assertEqual((type(error), error.server_name, steps[-1].number), (ServiceUnavailable, "ex.com", "3.3"))
-
-    def test_no_usable_target(self) -> None:
-        """
-        Records of which none can be used end the search.
-        """
-        self.service(FED + "ex.com", (0, "", 0), (0, "1.2.3.4", 1), (0, "a_b.net", 1), (0, "zero.net", 0))
-        error, _ = self.fails("ex.com")
-        assert isinstance(error, ResolutionFailed)
-        self.assertEqual((error.name, error.temporary), ("_matrix-fed._tcp.ex.com", False))
-
-    def test_D7_a_failing_lookup(self) -> None:
-        """
-        A failing lookup ends the search, is temporary, names whom the caller asked for, and is noted as a step.
-        """
-        self.resolver.fail(FED + "ex.com")
-        error, steps = self.fails("ex.com")
-        assert isinstance(error, ResolutionFailed)
-        told = (error.server_name, error.temporary, [step.number for step in steps], self.resolver.asked)
-        self.assertEqual(told, ("ex.com", True, ["4"], [FED + "ex.com"]))
-        self.assertIsInstance(error.__cause__, ResolutionFailed)
-
-    def test_D7_guessing(self) -> None:
-        """
-        Where the policy allows it, port 8448 is guessed, without asking for the deprecated service.
-        """
-        self.discovery = self.make(DiscoveryPolicy(guess_default_port=True))
-        self.resolver.fail(FED + "ex.com")
-        self.assertEqual(self.where("ex.com"), (["ex.com:8448"], "6"))
-        self.assertEqual(self.resolver.asked, [FED + "ex.com"])
-
-    def test_steps(self) -> None:
-        """
-        Every step on the way is noted, in order.
-        """
-        steps: list[Step] = []
-        self.successResultOf(Deferred.fromCoroutine(self.discovery.where(self.who("ex.com"), steps)))
-        self.assertEqual([step.number for step in steps], ["4", "5", "6"])
-
-
-class ForgettingTests(DiscoveryCase):
-    """
-    L{Discovery.forget}.
-    """
-
-    def test_one(self) -> None:
-        """
-        Of one server the document is forgotten, and the SRV records of the name that it delegates to.
-        """
-        self.well_known.delegations["ex.com"] = "m.ex.com"
-        for _ in range(2):
-            self.where("ex.com")
-            self.where("other.com")
+    def set_dns(self, fed: Behaviour, old: Behaviour) -> None:
+        """Have DNS say this of both services, and nothing remembered of them."""
+        self.resolver.zone = {(f"{FED}.{HOST}", dns.SRV): fed, (f"{OLD}.{HOST}", dns.SRV): old}
         self.resolver.asked.clear()
-        self.discovery.forget(ServerName.parse("ex.com"))
-        self.where("ex.com")
-        self.where("other.com")
-        self.assertEqual(self.resolver.asked, [FED + "m.ex.com", OLD + "m.ex.com"])
-        self.assertEqual(self.well_known.forgotten, ["ex.com"])
-
-    def test_all(self) -> None:
-        """
-        Everything can be forgotten.
-        """
-        self.where("ex.com")
         self.discovery.forget(None)
-        self.where("ex.com")
-        self.assertEqual(self.resolver.asked, [FED + "ex.com", OLD + "ex.com"] * 2)
-        self.assertEqual(self.well_known.forgotten, [None])
 
-    def test_a_delegate_that_was_forgotten_before(self) -> None:
-        """
-        The SRV records of the name itself are forgotten as well: it may have delegated only since.
-        """
-        self.where("ex.com")
-        self.well_known.delegations["ex.com"] = "m.ex.com"
-        self.discovery.forget(ServerName.parse("ex.com"))
-        self.well_known.delegations.clear()
-        self.resolver.asked.clear()
-        self.where("ex.com")
-        self.assertEqual(self.resolver.asked, [FED + "ex.com", OLD + "ex.com"])
+
+class WhereTests(DiscoveryTestCase):
+    """L{Discovery.where <matrix_federation_agent._discovery.resolution.Discovery>}."""
+
+    def located(self) -> object:
+        """Locate the host: its targets, or the error."""
+        asking = self.where()
+        self.clock.advance(10)
+        return self.successResultOf(asking.addErrback(lambda failure: failure.value))
+
+    def test_d1_d2_d3_d7_d8_what_srv_records_say(self) -> None:
+        """Records decide once they exist, their absence leads on, and a failure is no absence."""
+        for row, fed, old, expected, services in LOCATED:
+            self.set_dns(fed, old)
+            found = self.located()
+            shown = (type(found), getattr(found, "temporary", None)) if isinstance(found, FederationError) else found
+            asked = [("SRV", f"{one}.{HOST}") for one in services]
+            self.assertEqual((shown, self.resolver.asked), (expected, asked), f"{row} {fed} {old}")
+
+    def test_d7_the_error_names_the_server(self) -> None:
+        """Whom the caller asked for, not what DNS was asked."""
+        self.set_dns(DNSServerError(), ABSENT)
+        error = self.located()
+        assert isinstance(error, ResolutionFailed)
+        self.assertEqual((error.server_name, error.name), (HOST, f"{FED}.{HOST}"))
+
+    def test_d7_the_default_port_may_be_guessed(self) -> None:
+        """A policy field allows to try port 8448 when DNS has no answer."""
+        self.wire(guess_default_port=True)
+        self.set_dns(DNSServerError(), ABSENT)
+        self.assertEqual((self.located(), len(self.resolver.asked)), (["ex.com:8448"], 1))
+
+    def test_d6_stale_records_are_ordered(self) -> None:
+        """An older answer is used in the order of RFC 2782 as well."""
+        priorities = {"c.net": 30, "a.net": 10, "b.net": 20}
+        records = [service(FED, target, 60, priority=number) for target, number in priorities.items()]
+        self.set_dns(records, ABSENT)
+        self.located()
+        self.resolver.zone[f"{FED}.{HOST}", dns.SRV] = DNSServerError()
+        self.clock.advance(600)
+        self.assertEqual(self.located(), ["a.net:8443", "b.net:8443", "c.net:8443"])
+
+    def test_d9_onion_names_listen_on_the_default_port(self) -> None:
+        """No DNS query leaves the machine."""
+        self.assertEqual(self.successResultOf(self.where("abc.onion")), ["abc.onion:8448"])
+        self.assertEqual(self.resolver.asked, [])
+
+    def test_r1_to_r4_fixed_targets_need_no_dns(self) -> None:
+        """A literal and an explicit port say where, and nobody is asked."""
+        names = ["1.2.3.4", "[::1]:80", "ex.com:8443"]
+        found = [self.successResultOf(self.where(name)) for name in names]
+        self.assertEqual((found, self.resolver.asked), ([["1.2.3.4:8448"], ["[::1]:80"], ["ex.com:8443"]], []))
+
+    def test_c14_a_herd_costs_one_query_for_each_service(self) -> None:
+        """A thousand callers for an unknown name."""
+        self.set_dns(None, None)
+        herd = [self.where() for _ in range(1000)]
+        for waiting in (1, 2):
+            self.assertEqual(len(self.resolver.asked), waiting)
+            self.resolver.silent[-1].callback(([], [], []))
+        found = {str(self.successResultOf(one)) for one in herd}
+        self.assertEqual((found, len(self.resolver.asked)), ({"['ex.com:8448']"}, 2))
+
+
+class WhoTests(DiscoveryTestCase):
+    """L{Discovery.who <matrix_federation_agent._discovery.resolution.Discovery>}."""
+
+    def test_r7_the_delegated_name_answers(self) -> None:
+        """The identity is the delegated name, and the step says what was fetched."""
+        asking = self.who()
+        self.fetches.end(HOST, Delegation(ServerName(OTHER), Freshness(1000.0, "max-age")))
+        found = self.successResultOf(asking)
+        text = "https://ex.com/.well-known/matrix/server: delegates to m.ex.com (for 1000 s, by max-age)"
+        expected = Identity(ServerName(HOST), ServerName(OTHER), delegated=True, step=Step("3", text))
+        self.assertEqual(found, expected)
+
+    def test_r13_the_name_answers_for_itself(self) -> None:
+        """Without a delegation the identity is the name."""
+        asking = self.who()
+        self.fetches.end(HOST, ITSELF)
+        found = self.successResultOf(asking)
+        self.assertEqual((found.effective, found.delegated), (ServerName(HOST), False))
+
+    def test_r1_to_r4_fixed_names_need_no_fetch(self) -> None:
+        """A literal and a name with a port answer for themselves."""
+        names = ["1.2.3.4", "[::1]:80", "ex.com:8443"]
+        found = [str(self.successResultOf(self.who(name)).effective) for name in names]
+        self.assertEqual((found, self.fetches.begun), (names, []))
+
+    def test_c14_fifty_callers_cause_one_fetch(self) -> None:
+        """Names that differ in case are one host."""
+        herd = [self.who(name) for name in ("ex.com", "EX.com") for _ in range(25)]
+        self.fetches.end(HOST, Delegation(ServerName(OTHER)))
+        found = {self.successResultOf(one).effective for one in herd}
+        self.assertEqual((found, self.fetches.begun), ({ServerName(OTHER)}, [HOST]))
+
+    def test_n12_each_name_answers_for_itself_as_it_is_written(self) -> None:
+        """What is remembered of a host does not turn one Matrix name into another."""
+        herd = [self.who(name) for name in ("ex.com", "EX.com")]
+        self.fetches.end(HOST, ITSELF)
+        self.assertEqual([str(self.successResultOf(one).effective) for one in herd], ["ex.com", "EX.com"])
+
+
+class StoreTests(DiscoveryTestCase):
+    """Discovery with a store that several processes use, or one after the other."""
+
+    def setUp(self) -> None:
+        """Have an empty store, and records of every kind."""
+        super().setUp()
+        self.store = FakeStore()
+        name = f"{FED}.{OTHER}"
+        self.resolver.zone = {
+            (name, dns.SRV): [service(name, "t.net", 60, priority=20), service(name, "u.net", 60, weight=7)],
+            ("u.net", dns.A): [ipv4("u.net", "192.0.2.1", 60)],
+            ("u.net", dns.AAAA): [ipv6("u.net", "2001:db8::1", 60)],
+        }
+
+    def found(self, outcome: Delegation | None = None) -> tuple[object, ...]:
+        """Find ex.com in a new process: who answers, where, at which addresses."""
+        self.wire(self.store)
+        asking = self.who()
+        if outcome is not None:
+            self.fetches.end(HOST, outcome)
+        who = self.successResultOf(asking).effective
+        where = self.successResultOf(self.where(str(who)))
+        host = ServerName(where[0].rpartition(":")[0])
+        addresses = self.successResultOf(Deferred.fromCoroutine(self.wired.hosts.addresses(host)))
+        return str(who), where, list(map(str, addresses))
+
+    def test_a_restarted_process_knows_what_it_knew(self) -> None:
+        """Nothing is fetched and nobody is asked for what is in the store."""
+        first = self.found(Delegation(ServerName(OTHER), Freshness(1000.0, "max-age")))
+        asked = len(self.resolver.asked)
+        self.assertEqual((self.found(), self.fetches.begun), (first, [HOST]))
+        self.assertEqual(asked, len(self.resolver.asked))
+
+    def test_kinds_are_kept_apart(self) -> None:
+        """Each kind of knowledge is kept under its own name."""
+        self.found(Delegation(ServerName(OTHER)))
+        expected = [("a", "u.net"), ("aaaa", "u.net"), ("srv", f"{FED}.{OTHER}"), ("well_known", HOST)]
+        self.assertEqual(sorted(self.store.texts), expected)
+
+    def test_a_store_that_fails_costs_nothing(self) -> None:
+        """Discovery goes on by itself."""
+        self.store.instead = lambda: fail(ZeroDivisionError())
+        expected = OTHER, ["u.net:8443", "t.net:8443"], ["2001:db8::1", "192.0.2.1"]
+        self.assertEqual(self.found(Delegation(ServerName(OTHER))), expected)
+
+    def test_a_store_that_hangs_costs_a_tenth_of_a_second(self) -> None:
+        """It is waited for once, and then left alone."""
+        self.store.instead = Deferred
+        self.wire(self.store)
+        self.who()
+        self.clock.advance(0.1)
+        self.who("n.com")
+        self.assertEqual(self.fetches.begun, [HOST, "n.com"])
+
+    def test_what_is_forgotten_leaves_the_store(self) -> None:
+        """All that concerns the server."""
+        self.found(Delegation(ServerName(OTHER)))
+        self.discovery.forget(ServerName(HOST))
+        self.assertEqual(self.store.texts, {})
+
+    def test_closing_lets_go_of_the_store(self) -> None:
+        """With a store and without one, closing ends."""
+        for store in (self.store, None):
+            self.wire(store)
+            self.successResultOf(Deferred.fromCoroutine(self.wired.remembering.close()))
+        self.assertEqual(self.store.calls, ["close"])
+
+
+class KnownTests(DiscoveryTestCase):
+    """What is known, and forgetting it."""
+
+    def setUp(self) -> None:
+        """Learn where ex.com and n.com are, and forget the questions."""
+        super().setUp()
+        self.resolver.zone = {
+            (f"{FED}.{OTHER}", dns.SRV): [service(FED, "T.net", 60)],
+            ("t.net", dns.A): [ipv4("t.net", "192.0.2.1", 60)],
+        }
+        for host, outcome in ((HOST, Delegation(ServerName("M.ex.com"))), ("n.com", ITSELF)):
+            asking = self.who(host)
+            self.fetches.end(host, outcome)
+            effective = self.successResultOf(asking).effective
+            (target,) = self.successResultOf(self.where(str(effective)))
+            hosts = Deferred.fromCoroutine(self.wired.hosts.addresses(ServerName(target.rpartition(":")[0])))
+            hosts.addErrback(lambda failure: failure.trap(ResolutionFailed))
+
+    def known(self, hosts: set[str] | None = None) -> list[tuple[str, str]]:
+        """List what is known, by kind and name."""
+        return sorted((one.kind, one.name) for one in self.wired.remembering.known(hosts))
+
+    def test_everything_is_listed(self) -> None:
+        """Each kind of knowledge of each name."""
+        self.assertEqual(self.known(), sorted(OF_N + OF_EX))
+
+    def test_what_concerns_a_server_is_listed(self) -> None:
+        """Its host, the name it delegates to, and the targets of their SRV records."""
+        found = [self.known(self.discovery.hosts_of(ServerName(name))) for name in ("EX.com", "n.com:8448")]
+        self.assertEqual(found, [OF_EX, OF_N])
+
+    def test_a_server_is_forgotten(self) -> None:
+        """All that concerns it is, and nothing else."""
+        self.discovery.forget(ServerName("EX.com"))
+        self.assertEqual(self.known(), OF_N)
+
+    def test_everything_is_forgotten(self) -> None:
+        """Nothing stays."""
+        self.discovery.forget(None)
+        self.assertEqual(self.known(), [])
+
+    def test_what_is_known_has_its_times(self) -> None:
+        """An operator sees what was found, when, for how long, and how often it failed."""
+        self.clock.advance(10)
+        found = {one.name: one for one in self.wired.remembering.known({"n.com"})}["n.com"]
+        numbers = found.kind, found.age, found.expires_in, found.next_try_in, found.failures
+        self.assertEqual((found.found, numbers), ("no delegation: status 404", ("well_known", 10, 3590, 50, 1)))
+
+    def test_what_is_known_is_one_line(self) -> None:
+        """Its text has all of that."""
+        (found,) = [one for one in self.wired.remembering.known({"n.com"}) if one.kind == "well_known"]
+        text = "well_known n.com: no delegation: status 404 (0 s old, expires in 3600 s, next try in 60 s, 1 failures)"
+        self.assertEqual(str(found), text)

@@ -1,7 +1,7 @@
 """
 Tests of C{matrix_federation_agent._discovery.well_known}.
 
-The wire is in C{tests.conformance.test_well_known}; here is the memory, and what bytes can do to the parser.
+The wire is in C{tests.conformance.test_well_known}; here is what is read, and what bytes can do to the parser.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from matrix_federation_agent._connect.dialer import Dialer
 from matrix_federation_agent._connect.exchange import Exchange
 from matrix_federation_agent._connect.handshake import ByteBudget
 from matrix_federation_agent._discovery.delegation import Delegation, NoDelegation
+from matrix_federation_agent._discovery.freshness import Freshness
 from matrix_federation_agent._discovery.routing import Target
-from matrix_federation_agent._discovery.well_known import WellKnownLookup
+from matrix_federation_agent._discovery.well_known import WellKnownFetcher
 from matrix_federation_agent._identity import Identity
 from matrix_federation_agent.errors import ConnectionFailed
 from tests.case import TestCase
@@ -34,14 +35,7 @@ from tests.test_hypothesis import hostile, pieces
 
 EX = ServerName.parse("ex.com")
 BODY = json.dumps({"m.server": "m.ex.com"}).encode("ascii")
-POLICY = DiscoveryPolicy(
-    well_known_timeout=15,
-    delegation_minimum=10,
-    delegation_default=500,
-    delegation_maximum=1000,
-    failure_lifetime=60,
-    well_known_max_bytes=2000,
-)
+POLICY = DiscoveryPolicy(well_known_timeout=15, well_known_max_bytes=2000)
 
 
 class Peer:
@@ -117,7 +111,7 @@ class Scene:
     def __init__(self, policy: DiscoveryPolicy = POLICY) -> None:
         self.clock = Clock()
         self.dialer = MemoryDialer()
-        self.lookup = WellKnownLookup(self.clock, self._exchange, policy)
+        self.fetcher = WellKnownFetcher(self.clock, self._exchange, policy)
 
     def _exchange(self) -> Exchange:
         dialer = cast("Dialer", self.dialer)
@@ -127,7 +121,7 @@ class Scene:
         """
         Ask whether a name delegates.
         """
-        return Deferred.fromCoroutine(self.lookup.delegation(name))
+        return Deferred.fromCoroutine(self.fetcher.fetch(name.tls_name))
 
 
 def response(body: bytes = BODY, *fields: bytes, status: bytes = b"200 OK") -> bytes:
@@ -159,99 +153,70 @@ class MemoryCase(TestCase):
         outcome = self.successResultOf(asking)
         return str(outcome.to) if isinstance(outcome, Delegation) else "none"
 
-    def fetches_after(self, *seconds: float) -> list[bool]:
+    def asked(self, *fields: bytes) -> Freshness | None:
         """
-        Tell whether the document is fetched again, after more and more seconds; it is left unanswered.
+        Fetch a delegation with some header fields, and tell what they ask for.
         """
-        told = []
-        for since, until in zip((0.0, *seconds), seconds, strict=False):
-            self.scene.clock.advance(until - since)
-            before = len(self.scene.dialer.dialled)
-            asking = self.scene.ask()
-            told.append(len(self.scene.dialer.dialled) > before)
-            asking.addErrback(lambda failure: failure.trap(CancelledError) and None)
-            asking.cancel()
-        return told
+        asking = self.scene.ask()
+        self.scene.dialer.feed(response(BODY, *fields))
+        outcome = self.successResultOf(asking)
+        assert isinstance(outcome, Delegation)
+        return outcome.asked
 
 
-class LifetimeTests(MemoryCase):
+class FetchTests(MemoryCase):
     """
-    For how long an outcome is remembered.
+    What a fetch brings.
     """
 
-    def test_C1_default(self) -> None:
+    def test_C1_nothing_is_asked(self) -> None:
         """
-        Without a word about it, for the default.
+        Without a word about it, no lifetime is asked for.
         """
-        self.assertEqual(self.fetch(response()), "m.ex.com")
-        self.assertEqual(self.fetches_after(499, 501), [False, True])
+        self.assertIsNone(self.asked())
 
     def test_C2_max_age(self) -> None:
         """
-        For its max-age.
+        A max-age is, less what a cache on the way has used up.
         """
-        self.fetch(response(BODY, b"Cache-Control: max-age=100"))
-        self.assertEqual(self.fetches_after(99, 101), [False, True])
-
-    def test_C3_maximum(self) -> None:
-        """
-        At most for the maximum.
-        """
-        self.fetch(response(BODY, b"Cache-Control: max-age=1000000000"))
-        self.assertEqual(self.fetches_after(999, 1001), [False, True])
-
-    def test_C4_minimum(self) -> None:
-        """
-        At least for the minimum.
-        """
-        self.fetch(response(BODY, b"Cache-Control: no-store"))
-        self.assertEqual(self.fetches_after(9, 11), [False, True])
+        self.assertEqual(self.asked(b"Cache-Control: max-age=100", b"Age: 30"), Freshness(70.0, "max-age=100"))
 
     def test_expires(self) -> None:
         """
         Expires counts from Date.
         """
         dates = (b"Date: Thu, 01 Jan 1970 00:00:00 GMT", b"Expires: Thu, 01 Jan 1970 00:01:40 GMT")
-        self.fetch(response(BODY, *dates))
-        self.assertEqual(self.fetches_after(99, 101), [False, True])
+        self.assertEqual(self.asked(*dates), Freshness(100.0, "Expires"))
 
-    def test_C10_failures(self) -> None:
+    def test_C11_C12_temporary_and_decided(self) -> None:
         """
-        A failure of any kind is remembered for its own time, whatever its headers say.
+        An error of the server or of the way may be otherwise in a moment; an answer is decided.
         """
-        for data in (b"", response(b"{", b"Cache-Control: max-age=900"), response(status=b"404 Not Found")):
-            self.scene = Scene()
-            self.assertEqual(self.fetch(data), "none")
-            self.assertEqual(self.fetches_after(59, 61), [False, True], repr(data))
+        told = []
+        for data in (b"", response(status=b"503 Busy"), response(b"{"), response(status=b"404 Not Found")):
+            asking = self.scene.ask()
+            self.scene.dialer.feed(data)
+            outcome = self.successResultOf(asking)
+            assert isinstance(outcome, NoDelegation)
+            told.append(outcome.temporary)
+        self.assertEqual(told, [True, True, False, False])
 
     def test_failed_connections(self) -> None:
         """
-        So is a connection that was not made.
+        A connection that was not made is no delegation, for the time being.
         """
         self.scene.dialer.error = ConnectionFailed("ex.com", "refused")
-        outcome = self.successResultOf(self.scene.ask())
-        assert isinstance(outcome, NoDelegation)
-        self.assertEqual((outcome.temporary, self.fetches_after(59, 61)), (True, [False, True]))
+        self.assertEqual(self.successResultOf(self.scene.ask()), NoDelegation("refused", temporary=True))
 
-    def test_cancelling_is_not_remembered(self) -> None:
+    def test_cancelling(self) -> None:
         """
-        A fetch that was cancelled says nothing, and its connection is dropped.
+        A fetch that is cancelled says nothing, and its connection is dropped.
         """
         asking = self.scene.ask()
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
         self.assertTrue(self.scene.dialer.ends[0][1].disconnected)
         self.assertEqual(self.fetch(response()), "m.ex.com")
-
-    def test_two_callers(self) -> None:
-        """
-        When two ask for one name and the first is cancelled, the second is served.
-        """
-        first, second = self.scene.ask(), self.scene.ask()
-        first.cancel()
-        self.failureResultOf(first, CancelledError)
-        self.scene.dialer.feed(response())
-        self.assertEqual(self.successResultOf(second), Delegation(ServerName.parse("m.ex.com")))
 
     def test_timeout(self) -> None:
         """
@@ -265,56 +230,6 @@ class LifetimeTests(MemoryCase):
         assert isinstance(outcome, NoDelegation)
         self.assertEqual((outcome.temporary, self.scene.dialer.ends[0][1].disconnected), (True, True))
         self.assertEqual(self.scene.clock.getDelayedCalls(), [])
-
-
-class RememberingTests(MemoryCase):
-    """
-    What is remembered, and forgotten.
-    """
-
-    def test_case(self) -> None:
-        """
-        Host names are remembered without case, for DNS knows none.
-        """
-        self.fetch(response(), "EX.com")
-        self.assertEqual(self.scene.lookup.remembered(EX), Delegation(ServerName.parse("m.ex.com")))
-
-    def test_nothing_known(self) -> None:
-        """
-        What was never asked for is not remembered, and asking for that fetches nothing.
-        """
-        self.assertIsNone(self.scene.lookup.remembered(EX))
-        self.assertEqual(self.scene.dialer.dialled, [])
-
-    def test_forget_one(self) -> None:
-        """
-        One host can be forgotten, and only that.
-        """
-        names = ("ex.com", "b.ex.com", "notex.com")
-        for name in names:
-            self.fetch(response(), name)
-        self.scene.lookup.forget("EX.com")
-        known = [self.scene.lookup.remembered(ServerName.parse(name)) is not None for name in names]
-        self.assertEqual(known, [False, True, True])
-
-    def test_forget_all(self) -> None:
-        """
-        Everything can be forgotten.
-        """
-        self.fetch(response())
-        self.scene.lookup.forget(None)
-        self.assertIsNone(self.scene.lookup.remembered(EX))
-
-    def test_the_bound(self) -> None:
-        """
-        Only so many are remembered.
-        """
-        self.scene = Scene(DiscoveryPolicy(max_remembered=2))
-        names = ("a.example", "b.example", "c.example")
-        for name in names:
-            self.fetch(response(), name)
-        known = [self.scene.lookup.remembered(ServerName.parse(name)) is not None for name in names]
-        self.assertEqual(known, [False, True, True])
 
 
 class BodyTests(MemoryCase):

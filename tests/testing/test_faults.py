@@ -77,7 +77,7 @@ class ServerFaultTests(FaultCase):
         """
         for number, (fault, reason) in enumerate(CERTIFICATE_FAULTS.items()):
             server = self.federation.add_server(f"s{number}.example", fault=fault)
-            failure = await self.assertFailure(self.visit(server), ResponseNeverReceived, ResponseFailed)
+            failure: Any = await self.assertFailure(self.visit(server), ResponseNeverReceived, ResponseFailed)
             self.assertRegex(repr([reason.value for reason in failure.reasons]), reason, str(fault))
             self.assertEqual((server.requests, server.connections), ([], 1))
 
@@ -124,7 +124,7 @@ class ServerFaultTests(FaultCase):
         What comes back is no status line.
         """
         server = self.federation.add_server(NAME, fault=Fault.NOT_HTTP)
-        failure = await self.assertFailure(self.visit(server), ResponseFailed)
+        failure: Any = await self.assertFailure(self.visit(server), ResponseFailed)
         self.assertIn("220 mail.example", str(failure.reasons[0].value))
 
     async def test_cut_off(self) -> None:

@@ -64,9 +64,7 @@ class PlacementTests(FederationCase):
         The C{.well-known} host of a delegated server is found by its name and says where to go.
         """
         self.federation.add_server("steady.example", "3.2", delegated_to="matrix.steady.example:443")
-        response = await visit(
-            self.federation, "steady.example", 443, "steady.example", b"/.well-known/matrix/server"
-        )
+        response = await visit(self.federation, "steady.example", 443, "steady.example", b"/.well-known/matrix/server")
         self.assertEqual(await json_of(response), {"m.server": "matrix.steady.example:443"})
 
     async def test_the_document_and_the_homeserver_may_share_a_port(self) -> None:
@@ -74,9 +72,7 @@ class PlacementTests(FederationCase):
         Delegating to port 443 of the name itself, as most do, makes one listener of both.
         """
         server = self.federation.add_server("steady.example", "3.2", delegated_to="steady.example:443")
-        response = await visit(
-            self.federation, "steady.example", 443, "steady.example", b"/.well-known/matrix/server"
-        )
+        response = await visit(self.federation, "steady.example", 443, "steady.example", b"/.well-known/matrix/server")
         self.assertEqual(await json_of(response), {"m.server": "steady.example:443"})
         await self.version(server)
         self.assertEqual(server.connections, 2)

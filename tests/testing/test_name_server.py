@@ -135,6 +135,7 @@ class NameServerTests(TestCase):
         await connectProtocol(TCP4ClientEndpoint(reactor, *self.server.address), tcp)
         message = await tcp.query([dns.Query(SERVICE.encode(), dns.SRV)])
         self.assertEqual(len(message.answers), 30)
+        assert tcp.transport is not None
         tcp.transport.loseConnection()
 
     async def test_stop_aborts_connections(self) -> None:

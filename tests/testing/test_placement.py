@@ -4,6 +4,8 @@ Tests of C{matrix_federation_agent.testing._placement} and C{._faults}.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.trial.unittest import TestCase
 
 from matrix_federation_agent.testing import Fault
@@ -15,7 +17,7 @@ FED = Service("_matrix-fed._tcp.ex.example", "fed.ex.example", 8443)
 
 V6_AT_80 = ("2001:db8::1", None, "2001:db8::1", 80)
 
-CASES = [
+CASES: list[tuple[str, str, dict[str, Any], tuple[object, ...]]] = [
     # step, name, options; then m.server, Host, identity, dial name, address, port
     ("1", "192.0.2.7", {}, (None, "192.0.2.7", "192.0.2.7", None, "192.0.2.7", 8448)),
     ("1", "[2001:db8::7]", {}, (None, "[2001:db8::7]", "2001:db8::7", None, "2001:db8::7", 8448)),
@@ -34,7 +36,7 @@ CASES = [
     ("6", NAME, {}, (None, NAME, NAME, NAME, "a0", 8448)),
 ]
 
-REFUSED = [
+REFUSED: list[tuple[str, str, dict[str, Any]]] = [
     ("7", NAME, {}),
     ("1", NAME, {}),
     ("2", NAME, {}),

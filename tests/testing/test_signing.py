@@ -5,6 +5,7 @@ Tests of C{matrix_federation_agent.testing._signing}.
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from twisted.trial.unittest import TestCase
@@ -23,7 +24,7 @@ class SigningTests(TestCase):
         """
         The specification's examples, appendix "Canonical JSON".
         """
-        examples = (
+        examples: tuple[tuple[dict[str, Any], str], ...] = (
             ({}, "{}"),
             ({"one": 1, "two": "Two"}, '{"one":1,"two":"Two"}'),
             ({"b": "2", "a": "1"}, '{"a":"1","b":"2"}'),
@@ -46,9 +47,7 @@ class SigningTests(TestCase):
         The specification's test vector, appendix "Cryptographic Test Vectors": an empty object.
         """
         key = SigningKey(Ed25519PrivateKey.from_private_bytes(SPECIFICATIONS_SEED))
-        signature = (
-            "K8280/U9SSy9IVtjBuVeLr+HpOB4BQFWbg+UZaADMtTdGYI7Geitb76LTrr5QV/7Xg4ahLwYGYZzuHGZKM5ZAQ"
-        )
+        signature = "K8280/U9SSy9IVtjBuVeLr+HpOB4BQFWbg+UZaADMtTdGYI7Geitb76LTrr5QV/7Xg4ahLwYGYZzuHGZKM5ZAQ"
         self.assertEqual(key.sign("domain", {}), {"signatures": {"domain": {"ed25519:1": signature}}})
 
     def test_key_objects_are_signed_by_their_own_key(self) -> None:

@@ -4,10 +4,19 @@ Tests of C{matrix_federation_agent.testing._zone}.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.names import dns
 from twisted.trial.unittest import TestCase
 
 from matrix_federation_agent.testing._zone import Reply, Zone
+
+
+def payload(header: dns.RRHeader) -> Any:
+    """
+    Take the content of a record, whose class depends on its type.
+    """
+    return header.payload
 
 
 def shown(reply: Reply | None) -> tuple[object, ...]:
@@ -17,7 +26,7 @@ def shown(reply: Reply | None) -> tuple[object, ...]:
     if reply is None:
         return ("silence",)
     answers = [dns.QUERY_TYPES[header.type] for header in reply.answers]
-    return reply.rcode, answers, [(header.name.name, header.ttl, header.payload.minimum) for header in reply.authority]
+    return reply.rcode, answers, [(header.name.name, header.ttl, payload(header).minimum) for header in reply.authority]
 
 
 class ZoneTests(TestCase):
@@ -39,7 +48,7 @@ class ZoneTests(TestCase):
         """
         reply = self.zone.reply("HOST.example", dns.A)
         assert reply is not None
-        self.assertEqual([(h.payload.dottedQuad(), h.ttl) for h in reply.answers], [("192.0.2.1", 60)])
+        self.assertEqual([(payload(h).dottedQuad(), h.ttl) for h in reply.answers], [("192.0.2.1", 60)])
 
     def test_negative_answers_carry_the_soa(self) -> None:
         """

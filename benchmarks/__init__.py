@@ -1,0 +1,3 @@
+"""
+Benchmarks, one command each; see README.rst.
+"""

@@ -1,0 +1,88 @@
+"""
+This side: agents on a reactor that leads to the far side.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
+from zope.interface import implementer
+
+from matrix_federation_agent import AddressPolicy, MatrixFederationAgent, TrustPolicy
+from matrix_federation_agent._discovery.name_servers import NameServerResolver
+from matrix_federation_agent.testing import DOCUMENTATION_RANGES, LoopbackReactor
+
+
+@implementer(IHostResolution)
+class _Resolution:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def cancel(self) -> None:
+        """
+        It is over already.
+        """
+
+
+@implementer(IHostnameResolver)
+class TabledHostnames:
+    """
+    Resolves names from a table, at once and at no cost, for contenders that resolve by their reactor.
+
+    @ivar asked: how often each name was asked for. A system resolver would have sent as many queries for A, and as
+        many for AAAA.
+    """
+
+    def __init__(self, addresses: Mapping[str, str]) -> None:
+        self._addresses = addresses
+        self.asked: Counter[str] = Counter()
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
+        """
+        Look into the table.
+        """
+        resolution = _Resolution(hostName)
+        resolutionReceiver.resolutionBegan(resolution)
+        self.asked[hostName] += 1
+        found = self._addresses.get(hostName)
+        if found is not None:
+            kind = IPv6Address if ":" in found else IPv4Address
+            resolutionReceiver.addressResolved(kind("TCP", found, portNumber))
+        resolutionReceiver.resolutionComplete()
+        return resolution
+
+
+def mapping_reactor(reactor: Any, far_side: Mapping[str, Any]) -> LoopbackReactor:
+    """
+    Make the reactor on which the far side's virtual addresses exist.
+    """
+    virtual = LoopbackReactor(reactor, TabledHostnames(far_side["addresses"]))
+    for address, port, real_port in far_side["ports"]:
+        virtual.map(address, port, real_port)
+    virtual.allow_direct(*far_side["name_server"])
+    return virtual
+
+
+def our_agent(reactor: Any, far_side: Mapping[str, Any], **settings: Any) -> MatrixFederationAgent:
+    """
+    Make our agent, with its own DNS client asking the far side's name server.
+    """
+    virtual = mapping_reactor(reactor, far_side)
+    return MatrixFederationAgent.new(
+        virtual,
+        trust=TrustPolicy(ca_files=[far_side["root_file"]], use_system_roots=False),
+        addresses=AddressPolicy(allow=DOCUMENTATION_RANGES),
+        resolver=NameServerResolver(virtual, [tuple(far_side["name_server"])]),
+        **settings,
+    )

@@ -1,0 +1,54 @@
+"""
+Counters of what discovery did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+EVENTS = ("hits", "stale_hits", "shared", "lookups", "failures", "loaded", "evictions")
+"""
+What is counted for each kind of knowledge: answered from memory; answered
+from memory although a lookup is due or has failed; waited for somebody else's
+lookup; lookups that were made; lookups that brought nothing; entries that the
+store knew; entries that had to leave.
+"""
+
+
+class Counters:
+    """
+    Numbers that only grow, by name: C{"well_known.hits"} for instance.  The
+    first part is one of the kinds of knowledge (C{well_known}, C{srv},
+    C{a}, C{aaaa}), the second one of L{EVENTS}; C{store.failures} counts what
+    the discovery store could not do.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._subscribers: list[Callable[[str, int], object]] = []
+
+    def add(self, name: str, number: int = 1) -> None:
+        """
+        Count something, and tell those who subscribed.
+        """
+        if number:
+            self._counts[name] = self._counts.get(name, 0) + number
+            for subscriber in tuple(self._subscribers):
+                subscriber(name, number)
+
+    def snapshot(self) -> Mapping[str, int]:
+        """
+        Tell the numbers of this moment.
+        """
+        return MappingProxyType(dict(self._counts))
+
+    def subscribe(self, subscriber: Callable[[str, int], object]) -> Callable[[], None]:
+        """
+        Have a callable called with the name and the number of whatever is
+        counted from now on.
+
+        @return: ends the subscription.
+        """
+        self._subscribers.append(subscriber)
+        return lambda: self._subscribers.remove(subscriber)

@@ -1,0 +1,52 @@
+"""
+What discovery counts, for Prometheus (the extra C{metrics}).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import attrs
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from ._counters import EVENTS
+from ._discovery.remembering import IPV4, IPV6, SRV, WELL_KNOWN
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+    from ._counters import Counters
+
+# Rates are right from the first event on when zeros are shown before it.
+_NAMES = [f"{kind}.{event}" for kind in (WELL_KNOWN, SRV, IPV4, IPV6) for event in EVENTS] + ["store.failures"]
+
+
+@attrs.frozen(eq=False)
+class DiscoveryCollector(Collector):
+    """
+    Shows L{Counters <matrix_federation_agent.Counters>} to a registry::
+
+        REGISTRY.register(DiscoveryCollector(agent.counters))
+
+    One of them for a registry: agents of one process may count together.
+    There are no server names in the labels: their number is a stranger's
+    choice.
+    """
+
+    _counters: Counters
+
+    def collect(self) -> Iterable[Metric]:
+        """
+        Tell the numbers of this moment.
+        """
+        family = CounterMetricFamily(
+            "matrix_federation_discovery",
+            "What discovery did, by kind of knowledge and by event.",
+            labels=["kind", "event"],
+        )
+        for name, number in {**dict.fromkeys(_NAMES, 0), **self._counters.snapshot()}.items():
+            kind, _, event = name.partition(".")
+            family.add_metric([kind, event], number)
+        yield family
