@@ -112,6 +112,9 @@ def _add_command(commands: _SubParsersAction[Parser], command: type[Command], na
 def _add_resolve(commands: _SubParsersAction[Parser]) -> None:
     parser = _add_command(commands, Resolve, "resolve", "explain where a server name leads")
     parser.add_argument("name", type=arguments.server_name, metavar="NAME", help="a Matrix server name")
+    parser.add_argument(
+        "--explain", action="store_true", help="show what is remembered of it, for how long, and what settled that"
+    )
     _add_policies(parser)
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from ..errors import summarised
 from .console import escaped
 from .settings import CommandTimedOut
@@ -14,6 +16,7 @@ from .settings import CommandTimedOut
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .._discovery.remembering import Known
     from .._route import LocatedTarget, Route
     from .._server_name import ServerName
     from ..errors import Attempt, FederationError
@@ -60,6 +63,21 @@ def _target_lines(target: LocatedTarget, console: Console) -> Iterator[str]:
         yield f"    address {console.paint(escaped(address), 'green')}{console.paint(note, 'yellow') if note else ''}"
     for attempt in target.refused:
         yield f"    {console.paint('refused', 'red')}: {escaped(attempt.error.reason)}"
+
+
+def known_lines(known: list[Known] | None, console: Console) -> Iterator[str]:
+    """
+    Tell what is remembered, a line each, if that was asked for.
+    """
+    for one in known or ():
+        yield f"  {console.paint('known', 'cyan')} {escaped(str(one))}"
+
+
+def known_json(known: list[Known] | None) -> dict[str, Any]:
+    """
+    Describe what is remembered, if that was asked for.
+    """
+    return {} if known is None else {"known": [attrs.asdict(one) for one in known]}
 
 
 def failure_lines(error: FederationError) -> Iterator[str]:

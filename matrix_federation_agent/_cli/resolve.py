@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..errors import FederationError
-from .report import failure_lines, no_route_json, route_json, route_lines, to_json, why_unreachable
+from .report import (
+    failure_lines,
+    known_json,
+    known_lines,
+    no_route_json,
+    route_json,
+    route_lines,
+    to_json,
+    why_unreachable,
+)
 from .settings import Settings, in_time
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from .._discovery.remembering import Known
     from .._reactor import IReactor
     from .._route import Route
     from .._server_name import ServerName
@@ -45,6 +55,11 @@ class Resolve:
         C{attempts}, a list of objects with C{target}, C{address}, C{type},
         C{phase} and C{reason}.
 
+    With C{--explain}, text has a line for each thing that is now remembered
+    of the server, and JSON one more key: C{known}, a list of objects with
+    C{kind}, C{name}, C{found}, C{age}, C{expires_in}, C{next_try_in} (in
+    seconds) and C{failures}.
+
     Where the command was cut short by C{--timeout}, what is not known is
     null, or an empty list.  A failure is told on standard error as well, and
     the exit status is 1: also when there are targets, and no address that may
@@ -54,6 +69,7 @@ class Resolve:
     name: ServerName
     settings: Settings
     json: bool = False
+    explain: bool = False
 
     @classmethod
     def of(cls, options: Namespace) -> Resolve:
@@ -62,7 +78,7 @@ class Resolve:
 
         @raise ConfigurationError: when one is not usable.
         """
-        return cls(options.name, Settings.of(options), options.json)
+        return cls(options.name, Settings.of(options), options.json, options.explain)
 
     async def run(self, reactor: IReactor, console: Console) -> int:
         """
@@ -80,11 +96,14 @@ class Resolve:
             return _failed(error, console)
         finally:
             await agent.close()
-        return self._tell(route, console)
+        return self._tell(route, agent.known(self.name) if self.explain else None, console)
 
-    def _tell(self, route: Route, console: Console) -> int:
-        for line in [to_json(route_json(route))] if self.json else route_lines(route, console):
-            console.say(line)
+    def _tell(self, route: Route, known: list[Known] | None, console: Console) -> int:
+        if self.json:
+            console.say(to_json({**route_json(route), **known_json(known)}))
+        else:
+            for line in [*route_lines(route, console), *known_lines(known, console)]:
+                console.say(line)
         failure = why_unreachable(route)
         return 0 if failure is None else _failed(failure, console)
 

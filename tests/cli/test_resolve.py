@@ -214,3 +214,29 @@ class ReportTests(TestCase):
         self.assertEqual(["why"], list(failure_lines(ConnectionFailed("", "why"))))
         expected = {"type": "ConnectionFailed", "phase": "tcp", "reason": "why", "attempts": []}
         self.assertEqual(expected, failure_json(ConnectionFailed("", "why")))
+
+
+class ExplainTests(FederationCase):
+    """
+    C{resolve --explain}.
+    """
+
+    async def test_text(self) -> None:
+        """
+        What is remembered has a line each: which header settled the lifetime among others.
+        """
+        document = {"m.server": "matrix.a.test:8443"}
+        self.federation.serve_well_known("a.test", document, headers={"Cache-Control": "max-age=1000"})
+        self.federation.name_server.add_address("matrix.a.test", "192.0.2.7")
+        said = await self.run_command("resolve", "a.test", "--explain")
+        found = "delegates to matrix.a.test:8443 (for 1000 s, by max-age=1000)"
+        times = "0 s old, expires in 1000 s, next try in 800 s"
+        self.assertIn(f"  known well_known a.test: {found} ({times})\n", said.output.decode())
+
+    async def test_json(self) -> None:
+        """
+        JSON has a key more, and the same kinds of knowledge.
+        """
+        self.federation.add_server("a.test", "3.4")
+        said = await self.run_command("resolve", "a.test", "--explain", "--json")
+        self.assertEqual({"well_known", "srv", "aaaa", "a"}, {one["kind"] for one in said.json["known"]})
