@@ -10,6 +10,7 @@ import signal
 import socket
 from contextlib import suppress
 from pathlib import Path
+from random import randrange
 from typing import Any
 
 from twisted.internet import reactor as global_reactor
@@ -50,6 +51,18 @@ class _Server(ProcessProtocol):
         self.ended.callback(None)
 
 
+def _free_port() -> int:
+    """
+    Find a port that nobody gets by chance, so that it is still free when a
+    Redis starts again.
+    """
+    while True:
+        port = randrange(20_000, 30_000)
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+
+
 class RedisServer:
     """
     A redis-server on a port of 127.0.0.1, which keeps nothing on disk.
@@ -63,14 +76,19 @@ class RedisServer:
 
         @param options: of the command line.
         """
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = _free_port()
         self._directory = directory.absolute()
         self._directory.mkdir(parents=True)
         self._options = options
         self._server: _Server | None = None
         self._process: Any = None
+
+    def path(self, name: str) -> str:
+        """
+        Tell where a file of its directory is: relative, because the names of
+        UNIX sockets are short.
+        """
+        return os.path.relpath(self._directory / name)
 
     async def start(self) -> None:
         """
