@@ -8,13 +8,14 @@ import json
 from typing import Any
 
 import attrs
+from treq import content
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapClientTLS
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
 from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.internet.ssl import Certificate, optionsForClientTLS
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, HTTPConnectionPool, readBody
+from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
@@ -86,7 +87,7 @@ async def json_of(response: IResponse) -> object:
 
     @param response: the response.
     """
-    parsed: object = json.loads(await readBody(response))
+    parsed: object = json.loads(await content(response))
     return parsed
 
 

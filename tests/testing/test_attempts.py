@@ -16,10 +16,10 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import ClientFactory
 from twisted.internet.task import Clock
-from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from matrix_federation_agent.testing._attempts import DoomedAttempt
+from tests.case import TestCase
 
 
 class DoomedAttemptTests(TestCase):
@@ -31,6 +31,7 @@ class DoomedAttemptTests(TestCase):
         """
         Prepare an attempt that fails after 3 seconds.
         """
+        super().setUp()
         self.clock = Clock()
         self.told: list[str] = []
         destination = IPv4Address("TCP", "192.0.2.1", 443)

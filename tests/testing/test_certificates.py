@@ -10,10 +10,10 @@ from cryptography import x509
 from cryptography.x509 import load_pem_x509_certificate
 from OpenSSL.crypto import FILETYPE_PEM, X509Store, X509StoreContext, X509StoreContextError, load_certificate
 from twisted.internet.interfaces import IOpenSSLContextFactory
-from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from matrix_federation_agent.testing import Certificate, Certificates
+from tests.case import TestCase
 
 NAMES = ("r3---sn.example", "-a.example", "UPPER.example", "192.0.2.1", "2001:db8::1")
 
@@ -27,6 +27,7 @@ class CertificatesTests(TestCase):
         """
         Make an issuer.
         """
+        super().setUp()
         self.certificates = Certificates()
 
     def verdict(self, certificate: Certificate) -> str:

@@ -7,17 +7,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from treq import content
 from twisted.internet import error, reactor
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.task import deferLater
 from twisted.names import dns
-from twisted.trial.unittest import TestCase
-from twisted.web.client import PartialDownloadError, ResponseFailed, ResponseNeverReceived, readBody
+from twisted.web.client import PartialDownloadError, ResponseFailed, ResponseNeverReceived
 from twisted.web.iweb import IResponse
 
 from matrix_federation_agent import ConnectionPolicy, DiscoveryPolicy
 from matrix_federation_agent.errors import FederationError
 from matrix_federation_agent.testing import STEPS, Fault, LoopbackFederation, VirtualServer
+from tests.case import TestCase
 from tests.testing.plain_client import json_of, visit
 
 NAME = "ex.example"
@@ -50,6 +51,7 @@ class FaultCase(TestCase):
         """
         Start it, and stop it afterwards.
         """
+        super().setUp()
         self.federation = LoopbackFederation.new(reactor)
         self.addCleanup(self.federation.stop)
 
@@ -133,7 +135,7 @@ class ServerFaultTests(FaultCase):
         """
         response = await self.visit(self.federation.add_server(NAME, fault=Fault.CUT_OFF))
         self.assertEqual(response.length, 1000)
-        failure = await self.assertFailure(readBody(response), ResponseFailed, PartialDownloadError)
+        failure = await self.assertFailure(content(response), ResponseFailed, PartialDownloadError)
         self.assertEqual(type(failure).__name__, "ResponseFailed")
 
 
@@ -165,7 +167,7 @@ class WellKnownFaultTests(FaultCase):
             self.federation.add_server(name := f"s{number}.example", fault=fault)
             response = await visit(self.federation, name, 443, name, PATH)
             location = response.headers.getRawHeaders(b"location")
-            self.assertEqual((response.code, location, await readBody(response)), answer)
+            self.assertEqual((response.code, location, await content(response)), answer)
 
     async def test_a_huge_document_is_otherwise_good(self) -> None:
         """

@@ -11,12 +11,12 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
-from twisted.trial.unittest import TestCase
 from twisted.web.client import ResponseFailed
 
 from matrix_federation_agent import TrustPolicy, testing
 from matrix_federation_agent.errors import FederationError
 from matrix_federation_agent.testing import STEPS, LoopbackFederation, VirtualServer
+from tests.case import TestCase
 from tests.testing.plain_client import Listener, json_of, visit
 
 NAMES = {"1": "192.0.2.7", "2": "steady.example:8443"}
@@ -31,6 +31,7 @@ class FederationCase(TestCase):
         """
         Start it, and stop it afterwards.
         """
+        super().setUp()
         self.federation = LoopbackFederation.new(reactor)
         self.addCleanup(self.federation.stop)
 

@@ -4,9 +4,8 @@ Tests of C{matrix_federation_agent.testing._hostnames}.
 
 from __future__ import annotations
 
-from twisted.internet import reactor
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
+from twisted.internet.defer import CancelledError
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.error import (
     DNSLookupError,
 )
@@ -15,35 +14,12 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory
 from twisted.protocols.wire import Echo
-from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from matrix_federation_agent.testing import LoopbackFederation
 from matrix_federation_agent.testing._hostnames import ZoneHostnameResolver
 from matrix_federation_agent.testing._zone import Zone
+from tests.testing.case import ReactorCase
 from tests.testing.plain_client import Listener
-
-
-class ReactorCase(TestCase):
-    """
-    A test with the reactor of a federation.
-    """
-
-    def setUp(self) -> None:
-        """
-        Start it, and stop it afterwards.
-        """
-        self.federation = LoopbackFederation.new(reactor)
-        self.addCleanup(self.federation.stop)
-        self.reactor = self.federation.reactor
-
-    def connect(self, host: str, port: int, timeout: float = 10) -> Deferred[Listener]:
-        """
-        Connect by an endpoint.
-        """
-        kind = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
-        connected: Deferred[Listener] = connectProtocol(kind(self.reactor, host, port, timeout), Listener())
-        return connected
 
 
 class HostnameTests(ReactorCase):

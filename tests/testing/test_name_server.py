@@ -11,9 +11,9 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import DatagramProtocol
 from twisted.names import client, dns
 from twisted.names.error import DNSNameError, DNSServerError
-from twisted.trial.unittest import TestCase
 
 from matrix_federation_agent.testing import NameServer
+from tests.case import TestCase
 from tests.testing.plain_client import Listener
 
 SERVICE = "_matrix-fed._tcp.ex.example"
@@ -46,6 +46,7 @@ class NameServerTests(TestCase):
         """
         Start it.
         """
+        super().setUp()
         self.server = NameServer.new(reactor, negative_ttl=17)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.server.stop()))
         self.client = client.Resolver(servers=[self.server.address], reactor=reactor, timeout=(0.05,))

@@ -4,42 +4,17 @@ Tests of C{matrix_federation_agent.testing._network}.
 
 from __future__ import annotations
 
-from twisted.internet import error, reactor
+from twisted.internet import error
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
 from twisted.internet.error import (
     ConnectingCancelledError,
     UserError,
 )
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.wire import Echo
-from twisted.trial.unittest import TestCase
 
-from matrix_federation_agent.testing import LoopbackFederation
+from tests.testing.case import ReactorCase
 from tests.testing.plain_client import Answered, Listener, OneClient, tls_options
-
-
-class ReactorCase(TestCase):
-    """
-    A test with the reactor of a federation.
-    """
-
-    def setUp(self) -> None:
-        """
-        Start it, and stop it afterwards.
-        """
-        self.federation = LoopbackFederation.new(reactor)
-        self.addCleanup(self.federation.stop)
-        self.reactor = self.federation.reactor
-
-    def connect(self, host: str, port: int, timeout: float = 10) -> Deferred[Listener]:
-        """
-        Connect by an endpoint.
-        """
-        kind = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
-        connected: Deferred[Listener] = connectProtocol(kind(self.reactor, host, port, timeout), Listener())
-        return connected
 
 
 class ConnectTests(ReactorCase):

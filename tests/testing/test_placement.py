@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.trial.unittest import TestCase
-
 from matrix_federation_agent.testing import Fault
 from matrix_federation_agent.testing._faults import afflict
 from matrix_federation_agent.testing._placement import Placement, Service, place, split_name
+from tests.case import TestCase
 
 NAME = "ex.example"
 FED = Service("_matrix-fed._tcp.ex.example", "fed.ex.example", 8443)

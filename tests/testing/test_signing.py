@@ -8,9 +8,9 @@ import base64
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from twisted.trial.unittest import TestCase
 
 from matrix_federation_agent.testing._signing import SigningKey, canonical_json, unpadded_base64
+from tests.case import TestCase
 
 SPECIFICATIONS_SEED = base64.b64decode("YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1=")
 

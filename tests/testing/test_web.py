@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from treq import content
 from twisted.internet import reactor
-from twisted.trial.unittest import TestCase
-from twisted.web.client import readBody
 
 from matrix_federation_agent.testing import LoopbackFederation, ReceivedRequest
+from tests.case import TestCase
 from tests.testing.plain_client import json_of, raw_exchange, visit
 
 PATH = b"/.well-known/matrix/server"
@@ -25,6 +25,7 @@ class WebCase(TestCase):
         """
         Start it, and stop it afterwards.
         """
+        super().setUp()
         self.federation = LoopbackFederation.new(reactor)
         self.addCleanup(self.federation.stop)
 
@@ -43,6 +44,7 @@ class HomeserverTests(WebCase):
 
     async def get(self, target: bytes) -> Any:
         """
+        super().setUp()
         Get a target.
         """
         return await json_of(await visit(self.federation, "192.0.2.1", 8448, "ex.example", target, "ex.example"))
@@ -104,7 +106,7 @@ class WellKnownTests(WebCase):
         Get a target, found by its name in the DNS.
         """
         response = await visit(self.federation, host, 443, host, target)
-        return response.code, await readBody(response), response.headers.getRawHeaders(b"cache-control")
+        return response.code, await content(response), response.headers.getRawHeaders(b"cache-control")
 
     async def test_answers(self) -> None:
         """

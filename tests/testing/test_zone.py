@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.names import dns
-from twisted.trial.unittest import TestCase
 
 from matrix_federation_agent.testing._zone import Reply, Zone
+from tests.case import TestCase
 
 
 def payload(header: dns.RRHeader) -> Any:
@@ -38,6 +38,7 @@ class ZoneTests(TestCase):
         """
         Know one host and one service.
         """
+        super().setUp()
         self.zone = Zone(negative_ttl=17)
         self.zone.add_address("host.example", "192.0.2.1", ttl=60)
         self.zone.add_service("_matrix-fed._tcp.ex.example", "host.example", 8443)
