@@ -6,7 +6,7 @@ addresses and stand on their real ports, so that what is tested is exactly what 
 
     from twisted.internet import reactor
     from twisted.trial.unittest import TestCase
-    from twisted.web.client import readBody
+    from treq import content
 
     from matrix_federation_agent.testing import LoopbackFederation
 
@@ -20,7 +20,7 @@ addresses and stand on their real ports, so that what is tested is exactly what 
             agent = self.federation.agent()
             uri = b"matrix-federation://example.org/_matrix/federation/v1/version"
             response = await agent.request(b"GET", uri)
-            self.assertIn(b"LoopbackFederation", await readBody(response))
+            self.assertIn(b"LoopbackFederation", await content(response))
             self.assertEqual(server.requests[0].host, "matrix.example.org:443")
 
 Any other client can be tested too, when it takes its reactor as an argument: L{LoopbackFederation.reactor} resolves
