@@ -28,6 +28,17 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
+MAXIMUM_RECORDS = 16
+"""
+Records of one answer that are remembered: 64 KiB of DNS hold 1,600, and the
+policies try 8 targets and 10 addresses.
+"""
+
+
+def _as_it_came(_: object) -> int:
+    return 0
+
+
 @attrs.frozen(eq=False)
 class Query:
     """
@@ -36,11 +47,13 @@ class Query:
     @ivar lookup: the method of an C{IResolver}.
     @ivar kind: the type of record, as C{dns.SRV}.
     @ivar read: makes what is remembered of one record.
+    @ivar rank: orders what was read; the first of it is kept.
     """
 
     lookup: Callable[..., Deferred[Any]]
     kind: int
     read: Callable[[Any], Any]
+    rank: Callable[[Any], int] = _as_it_came
 
 
 class NameService:
@@ -89,7 +102,8 @@ async def answer_of(query: Query, name: str) -> Answer[Any] | NoAnswer:
     # An answer holds for as long as every link of the chain that led to it
     # (RFC 1034, section 3.6.2).
     ttl = min(header.ttl for header in answers if header.type in {query.kind, dns.CNAME})
-    return Answer(tuple(query.read(header.payload) for header in found), ttl)
+    records = sorted((query.read(header.payload) for header in found), key=query.rank)
+    return Answer(tuple(records[:MAXIMUM_RECORDS]), ttl)
 
 
 def _says_nothing_there(error: Exception) -> bool:

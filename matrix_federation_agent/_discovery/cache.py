@@ -16,34 +16,38 @@ V = TypeVar("V")
 @attrs.define(eq=False)
 class BoundedMap(Generic[V]):
     """
-    Remembers a bounded number of values.
+    Remembers a bounded number of values; heavy ones count more than once.
 
-    @ivar limit: the number of entries.
+    @ivar limit: the number of entries, or the sum of their weights.
     """
 
     limit: int
-    _entries: OrderedDict[str, V] = attrs.field(init=False, factory=OrderedDict, repr=False)
+    _entries: OrderedDict[str, tuple[V, int]] = attrs.field(init=False, factory=OrderedDict, repr=False)
+    _weight: int = attrs.field(init=False, default=0, repr=False)
 
     def get(self, key: str) -> V | None:
         """
         Find what is known about a key, which thereby was used most recently.
         """
-        value = self._entries.get(key)
-        if value is not None:
-            self._entries.move_to_end(key)
-        return value
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        self._entries.move_to_end(key)
+        return entry[0]
 
-    def put(self, key: str, value: V) -> int:
+    def put(self, key: str, value: V, weight: int = 1) -> int:
         """
         Remember a value.
 
         @return: how many others had to leave.
         """
-        self._entries[key] = value
-        self._entries.move_to_end(key)
-        evicted = max(0, len(self._entries) - self.limit)
-        for _ in range(evicted):
-            self._entries.popitem(last=False)
+        self._drop(key)
+        self._entries[key] = (value, weight)
+        self._weight += weight
+        evicted = 0
+        while self._weight > self.limit:
+            self._drop(next(iter(self._entries)))
+            evicted += 1
         return evicted
 
     def forget(self, concerns: Callable[[str], bool]) -> None:
@@ -51,13 +55,17 @@ class BoundedMap(Generic[V]):
         Drop the entries whose key concerns somebody.
         """
         for key in [key for key in self._entries if concerns(key)]:
-            del self._entries[key]
+            self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        _, weight = self._entries.pop(key, (None, 0))
+        self._weight -= weight
 
     def items(self) -> Iterable[tuple[str, V]]:
         """
         List everything, the least recently used first.
         """
-        return list(self._entries.items())
+        return [(key, value) for key, (value, _) in self._entries.items()]
 
     def __len__(self) -> int:
         return len(self._entries)

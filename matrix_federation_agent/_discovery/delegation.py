@@ -121,6 +121,13 @@ class DelegationEntry:
     doubted: bool = False
 
     @property
+    def size(self) -> int:
+        """
+        How many bytes it has, roughly, that a stranger chose.
+        """
+        return len(self.summary) + len(str(self.delegation or ""))
+
+    @property
     def barren(self) -> bool:
         """
         Whether no delegation is known.

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from .._counters import Counters
 
 
+_LIGHT = 512
+"""
+An entry with as many bytes of a stranger's choosing counts as two: names of
+250 characters and answers of many records may not take more memory than
+others.
+"""
+
+
 class Entry(Protocol):
     """
     What is remembered about one name.
@@ -52,6 +60,12 @@ class Entry(Protocol):
     def next_try(self) -> float:
         """
         From when on it should be looked up again.
+        """
+
+    @property
+    def size(self) -> int:
+        """
+        How many bytes it has, roughly, that a stranger chose.
         """
 
     @property
@@ -182,7 +196,8 @@ class Memory(Generic[E, O]):
         return loaded if loaded.usable(now) and (awaited or not loaded.due(now)) else None
 
     def _remember(self, name: str, entry: E) -> None:
-        self._count("evictions", self._known.put(name, entry))
+        weight = 1 + (len(name) + entry.size) // _LIGHT
+        self._count("evictions", self._known.put(name, entry, weight))
 
     def _count(self, event: str, number: int = 1) -> None:
         self._counters.add(f"{self._kind}.{event}", number)

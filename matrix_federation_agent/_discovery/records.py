@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+# What Python needs for a record, beside its text.
+_RECORD = 150
+
 
 @attrs.frozen
 class Answer(Generic[R]):
@@ -57,6 +60,13 @@ class RecordsEntry(Generic[R]):
     next_try: float
     failures: int = 0
     failure: str = ""
+
+    @property
+    def size(self) -> int:
+        """
+        How many bytes it has, roughly, that a stranger chose.
+        """
+        return len(self.failure) + sum(_RECORD + len(str(record)) for record in self.records or ())
 
     @property
     def barren(self) -> bool:

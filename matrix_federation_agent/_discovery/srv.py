@@ -4,6 +4,7 @@ SRV records.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -31,7 +32,7 @@ def service_query(resolver: IResolver) -> Query:
     """
     Make the question for SRV records.
     """
-    return Query(resolver.lookupService, dns.SRV, _record)
+    return Query(resolver.lookupService, dns.SRV, _record, attrgetter("priority"))
 
 
 def _record(payload: dns.Record_SRV) -> ServiceRecord:

@@ -27,7 +27,7 @@ from twisted.names.error import (
 from zope.interface.verify import verifyObject
 
 from matrix_federation_agent import DiscoveryPolicy
-from matrix_federation_agent._discovery.answers import NameService, Query, answer_of
+from matrix_federation_agent._discovery.answers import MAXIMUM_RECORDS, NameService, Query, answer_of
 from matrix_federation_agent._discovery.records import Answer, NoAnswer
 
 from ..case import TestCase
@@ -100,6 +100,12 @@ class AnswerTests(TestCase):
         """All records of the type are the answer, and the least of their TTLs counts."""
         found = self.ask(lookup_of(service(NAME, "t.example", 300), service(NAME, "u.example", 60)))
         self.assertEqual(found, Answer((b"t.example", b"u.example"), 60))
+
+    def test_c15_records_are_bounded(self) -> None:
+        """Of hundreds of records only the first are kept."""
+        found = self.ask(lookup_of(*[service(NAME, f"t{number}.example", 60) for number in range(300)]))
+        expected = tuple(f"t{number}.example".encode() for number in range(MAXIMUM_RECORDS))
+        self.assertEqual(found, Answer(expected, 60))
 
     def test_d5_an_alias_holds_for_its_own_ttl(self) -> None:
         """A CNAME on the way is no record, and an answer by way of it holds no longer than it does."""

@@ -49,6 +49,14 @@ class BoundedMapTests(TestCase):
         """Each entry beyond the limit makes one leave; one that is renewed does not."""
         self.assertEqual(self.fill("abcdde"), [0, 0, 0, 1, 0, 1])
 
+    def test_c15_heavy_entries_make_several_leave(self) -> None:
+        """The weights together stay within the limit, also when one changes or goes."""
+        self.fill("abc")
+        left = [self.known.put("d", 0, weight=3), self.known.put("d", 0, weight=2), self.known.put("e", 0)]
+        self.known.forget(lambda key: key == "d")
+        left += self.fill("fgh")
+        self.assertEqual((left, self.keys()), ([3, 0, 0, 0, 0, 1], "fgh"))
+
     def test_c15_use_keeps_an_entry(self) -> None:
         """An entry that was found is younger than one that was only put."""
         self.fill("abc")

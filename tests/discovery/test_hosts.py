@@ -19,8 +19,9 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from matrix_federation_agent import ServerName
+from matrix_federation_agent._discovery.answers import MAXIMUM_RECORDS
 from matrix_federation_agent._discovery.delegation import NoDelegation
-from matrix_federation_agent._discovery.hosts import MAXIMUM_ADDRESSES, HostLookup
+from matrix_federation_agent._discovery.hosts import HostLookup
 from matrix_federation_agent.errors import ResolutionFailed
 
 from ..case import TestCase
@@ -214,9 +215,9 @@ class HostLookupTests(HostsTestCase):
         self.assertEqual(self.successResultOf(asking), known)
 
     def test_addresses_are_bounded(self) -> None:
-        """However many there are, some dozens are considered."""
+        """However many there are, some are considered."""
         self.set_dns(NONE, [ipv4(HOST, f"192.0.2.{number}", 60) for number in range(200)])
-        expected = [f"192.0.2.{number}" for number in range(MAXIMUM_ADDRESSES)]
+        expected = [f"192.0.2.{number}" for number in range(MAXIMUM_RECORDS)]
         self.assertEqual(self.successResultOf(self.ask()), expected)
 
     def test_literals_are_their_own_address(self) -> None:

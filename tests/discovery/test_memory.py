@@ -28,6 +28,11 @@ class Note:
     failures: int = 0
 
     @property
+    def size(self) -> int:
+        """How long the text is."""
+        return len(self.summary)
+
+    @property
     def barren(self) -> bool:
         """Whether there is no text."""
         return not self.summary
@@ -266,6 +271,12 @@ class MemoryTests(MemoryTestCase):
         self.learn("d")
         self.learn("e")
         self.assertEqual(([name for name, _ in self.memory.items()], self.counted()["evictions"]), (["a", "d", "e"], 2))
+
+    def test_c15_long_names_take_the_room_of_several(self) -> None:
+        """Memory is bounded by what strangers chose, and not by entries alone."""
+        for name in ("a", "b", "c" * 512):
+            self.learn(name)
+        self.assertEqual([name[0] for name, _ in self.memory.items()], ["b", "c"])
 
     def test_one_name_is_forgotten(self) -> None:
         """What is forgotten is looked up again; its neighbours stay."""

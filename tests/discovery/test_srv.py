@@ -28,6 +28,7 @@ ONIONS = [
     ("onion.ex.com", False),
     ("abc.onion.ex.com", False),
     ("abconion", False),
+    ("onion", True),
 ]
 
 
@@ -58,6 +59,13 @@ class ServiceLookupTests(TestCase):
             self.clock.advance(0)
             counts.append(len(self.resolver.asked))
         return counts
+
+    def test_c15_the_first_priorities_are_kept(self) -> None:
+        """Of hundreds of records those that would be tried first are remembered."""
+        many = [service(FED, f"t{number}.net", 60, priority=number % 50) for number in range(500)]
+        self.resolver.zone[FED, dns.SRV] = many
+        found = self.successResultOf(self.ask()).records
+        self.assertEqual([record.priority for record in found], [0] * 10 + [1] * 6)
 
     def test_records_are_found(self) -> None:
         """The data of each record comes as it is in DNS, with the name that was asked for."""
