@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from twisted.logger import Logger
+
 EVENTS = ("hits", "stale_hits", "shared", "lookups", "failures", "loaded", "evictions")
 """
 What is counted for each kind of knowledge: answered from memory; answered
@@ -14,6 +16,9 @@ from memory although a lookup is due or has failed; waited for somebody else's
 lookup; lookups that were made; lookups that brought nothing; entries that the
 store knew; entries that had to leave.
 """
+
+
+_log = Logger()
 
 
 class Counters:
@@ -35,7 +40,11 @@ class Counters:
         if number:
             self._counts[name] = self._counts.get(name, 0) + number
             for subscriber in tuple(self._subscribers):
-                subscriber(name, number)
+                # Whoever watches discovery must not be able to break it.
+                try:
+                    subscriber(name, number)
+                except Exception:  # noqa: BLE001 (it is the caller's code)
+                    _log.failure("a subscriber of the counters failed")
 
     def snapshot(self) -> Mapping[str, int]:
         """

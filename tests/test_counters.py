@@ -88,3 +88,10 @@ class CountersTests(TestCase):
         """Two are two."""
         self.counters.add("srv.hits")
         self.assertEqual(dict(Counters().snapshot()), {})
+
+    def test_a_subscriber_that_fails(self) -> None:
+        """It is logged, and keeps nobody from hearing or counting."""
+        self.counters.subscribe(lambda name, number: 1 / 0)
+        self.counters.subscribe(self.hear)
+        self.counters.add("srv.hits")
+        self.assertEqual((self.heard, len(self.flushLoggedErrors(ZeroDivisionError))), ([("srv.hits", 1)], 1))

@@ -92,7 +92,7 @@ class Resolve:
             route = await in_time(reactor, self.settings.timeout, str(self.name), agent.resolve(self.name))
         except FederationError as error:
             if self.json:
-                console.say(to_json(no_route_json(self.name, error)))
+                console.say(to_json({**no_route_json(self.name, error), **known_json([] if self.explain else None)}))
             return _failed(error, console)
         finally:
             await agent.close()

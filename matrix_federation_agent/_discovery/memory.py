@@ -91,8 +91,8 @@ O = TypeVar("O")  # noqa: E741 (an outcome)
 
 class Shelf(Protocol[E]):
     """
-    Where entries of one kind outlive this process; see L{store
-    <matrix_federation_agent._discovery.store>}.
+    Where entries of one kind outlive this process; see L{StoreShelf
+    <matrix_federation_agent._discovery.shelf.StoreShelf>}.
     """
 
     async def load(self, name: str) -> E | None:

@@ -147,7 +147,8 @@ class Remembering:
     ) -> Memory[Any, Any]:
         shelf: Shelf[Any] | None = None
         if self._access is not None:
-            shelf = StoreShelf(self._access, self._store, self._clock, kind, dump, load)
+            beyond = self._policy.delegation_maximum if kind == WELL_KNOWN else self._policy.dns_stale_maximum
+            shelf = StoreShelf(self._access, self._store, self._clock, kind, dump, load, beyond)
         memory: Memory[Any, Any] = Memory(
             kind, self._clock, look_up, reduce, self._policy.max_remembered, self._counters, shelf
         )

@@ -156,6 +156,9 @@ class StoreShelf(Generic[E]):
 
     What was dropped stays dropped here, also when the store did not hear of
     it, or was already about to answer.
+
+    @ivar _beyond: for how many seconds after its expiry an entry is still of
+        use, while nothing newer can be had.
     """
 
     _access: StoreAccess
@@ -164,6 +167,7 @@ class StoreShelf(Generic[E]):
     _kind: str
     _dump: Callable[[E], str]
     _load: Callable[[str], E | None]
+    _beyond: float
     _dropped: BoundedMap[float] = attrs.field(init=False, factory=lambda: BoundedMap(_DROPPED))
     _all_dropped: float = attrs.field(init=False, default=-math.inf)
 
@@ -183,7 +187,7 @@ class StoreShelf(Generic[E]):
         """
         Keep an entry for as long as it is of use.
         """
-        keep = max(1.0, entry.expires - self._clock.seconds())
+        keep = max(1.0, entry.expires + self._beyond - self._clock.seconds())
         self._access.do(self._store.save, self._kind, name, self._dump(entry), keep)
 
     def forget(self, name: str | None) -> None:

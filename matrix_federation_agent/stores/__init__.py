@@ -4,7 +4,8 @@ Where discovery keeps what it learned, beyond one process or one run.
 An agent remembers by itself while it runs.  A store lets the next process
 know it as well (L{SQLiteStore}: a file), or all processes on many machines
 (L{RedisStore}: one memory for all).  No request ever fails because of a
-store, and none waits longer for it than C{DiscoveryPolicy.store_timeout}::
+store, and no lookup waits longer for it than
+C{DiscoveryPolicy.store_timeout}::
 
     agent = MatrixFederationAgent.new(reactor, store=SQLiteStore(reactor, "/var/lib/matrix/discovery.sqlite"))
     agent = MatrixFederationAgent.new(reactor, store=RedisStore.new(reactor, "redis.internal"))

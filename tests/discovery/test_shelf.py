@@ -204,7 +204,7 @@ class StoreShelfTests(ShelfTestCase):
         """Put the shelf into the store."""
         super().setUp()
         self.shelf: StoreShelf[RecordsEntry[str]] = StoreShelf(
-            self.access, self.store, self.clock, "a", dump_addresses, load_addresses
+            self.access, self.store, self.clock, "a", dump_addresses, load_addresses, beyond=7.0
         )
 
     def found(self) -> RecordsEntry[str] | None:
@@ -223,7 +223,7 @@ class StoreShelfTests(ShelfTestCase):
             self.clock.advance(seconds)
             self.shelf.save("ex.com", self.entry)
             kept.append(self.store.kept["a", "ex.com"])
-        self.assertEqual(kept, [50.0, 1.0, 1.0])
+        self.assertEqual(kept, [57.0, 7.5, 1.0])
 
     def test_a_damaged_entry_is_none(self) -> None:
         """What cannot be read is not known, and the store has not failed."""

@@ -13,6 +13,8 @@ from pathlib import Path
 from random import randrange
 from typing import Any
 
+# In the first test it would be imported, and under "-b" it compares bytes with text then.
+import txredisapi  # noqa: F401
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
