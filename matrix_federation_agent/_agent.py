@@ -43,7 +43,6 @@ if TYPE_CHECKING:
         IHostnameResolver,
         IProtocol,
         IProtocolFactory,
-        IReactorTime,
         IResolver,
     )
     from twisted.python.failure import Failure
@@ -79,7 +78,6 @@ class MatrixFederationAgent:
 
     def __init__(
         self,
-        clock: IReactorTime,
         discovery: Discovery,
         remembering: Remembering,
         dialer: Dialer,
@@ -92,7 +90,6 @@ class MatrixFederationAgent:
 
         @param user_agent: sent where the caller's headers have none.
         """
-        self._clock = clock
         self._discovery = discovery
         self._remembering = remembering
         self.counters = counters
@@ -155,7 +152,7 @@ class MatrixFederationAgent:
         )
         services = ServiceLookup(remembering.services(names, service_query(asked)))
         found = Discovery(remembering.delegations(fetcher.fetch), services, hosts, discovery_policy, rng)
-        return cls(reactor, found, remembering, dialer, ConnectionPool(reactor, policy), user_agent, counted)
+        return cls(found, remembering, dialer, ConnectionPool(reactor, policy), user_agent, counted)
 
     def request(
         self,
