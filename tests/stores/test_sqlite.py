@@ -362,12 +362,15 @@ class FaultTests(StoreCase):
         """
         self.hold_everybody()
         store = self.store()
+        started = monotonic()
+        await self.outcomes(store)
+        alone = monotonic() - started
         given_up = [store.load("srv", f"{number}.example") for number in range(100)]
         started = monotonic()
         for one in given_up:
             one.cancel()
         await self.outcomes(store)
-        self.assertTrue(monotonic() - started < 2)
+        self.assertTrue(monotonic() - started < 10 * alone)
         await DeferredList(given_up, consumeErrors=True)
 
     def hold_everybody(self) -> None:
@@ -397,6 +400,7 @@ class FaultTests(StoreCase):
         self.read_only()
         results = await self.operate(["load", "srv", "a.example"], ["forget", "srv", "a.example"], powers=False)
         self.assertEqual(results, ["OperationalError"] * 2)
+        self.directory.chmod(0o700)
         self.assertEqual(await self.operate(["load", "srv", "a.example"]), ["text"])
 
     async def test_a_full_disk(self) -> None:
