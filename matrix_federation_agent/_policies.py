@@ -305,6 +305,13 @@ def _seconds(default: float) -> float:
     return attrs.field(default=default, validator=_positive)
 
 
+def _positive_count(default: int) -> int:
+    """
+    Declare a setting that counts, and of which there must be one.
+    """
+    return attrs.field(default=default, validator=_at_least_one)
+
+
 def _count(default: int) -> int:
     """
     Declare a setting that counts.
@@ -363,7 +370,7 @@ class DiscoveryPolicy:
     failure_maximum: float = _seconds(3600.0)
     jitter: float = attrs.field(default=0.1, validator=_fraction)
     dns_timeout: float = _seconds(10.0)
-    dns_queries: int = attrs.field(default=100, validator=_at_least_one)
+    dns_queries: int = _positive_count(100)
     dns_minimum: float = _seconds(30.0)
     dns_maximum: float = _seconds(24 * 3600.0)
     dns_negative_maximum: float = _seconds(3600.0)
@@ -398,8 +405,8 @@ class ConnectionPolicy:
     tls_timeout: float = _seconds(10.0)
     connect_timeout: float = _seconds(30.0)
     response_timeout: float = _seconds(90.0)
-    max_targets: int = attrs.field(default=8, validator=_at_least_one)
-    max_addresses: int = attrs.field(default=10, validator=_at_least_one)
-    max_head_bytes: int = attrs.field(default=64 * 1024, validator=_at_least_one)
+    max_targets: int = _positive_count(8)
+    max_addresses: int = _positive_count(10)
+    max_head_bytes: int = _positive_count(64 * 1024)
     idle_connections: int = _count(5)
     idle_timeout: float = _seconds(120.0)

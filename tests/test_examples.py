@@ -14,12 +14,11 @@ from textwrap import dedent
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet import reactor
 from twisted.web.iweb import IAgent
 from zope.interface.verify import verifyObject
 
-from matrix_federation_agent.testing import Fault, LoopbackFederation
-from tests.case import TestCase
+from matrix_federation_agent.testing import Fault
+from tests.federation import FederationTestCase
 
 ROOT = Path(__file__).parent.parent
 
@@ -40,21 +39,7 @@ def example(name: str) -> Any:
 KeyClientTests = example("test_homeserver").KeyClientTests
 
 
-class ExampleCase(TestCase):
-    """
-    A test with a federation.
-    """
-
-    def setUp(self) -> None:
-        """
-        Start it, and stop it afterwards.
-        """
-        super().setUp()
-        self.federation = LoopbackFederation.new(reactor)
-        self.addCleanup(self.federation.stop)
-
-
-class TreqScriptTests(ExampleCase):
+class TreqScriptTests(FederationTestCase):
     """
     C{examples/treq_script.py}.
     """
@@ -98,7 +83,7 @@ class TreqScriptTests(ExampleCase):
         )
 
 
-class HomeserverServiceTests(ExampleCase):
+class HomeserverServiceTests(FederationTestCase):
     """
     C{examples/homeserver_service.py}.
     """
@@ -143,7 +128,7 @@ class HomeserverServiceTests(ExampleCase):
         self.assertTrue(verifyObject(IAgent, agent))
 
 
-class ReadmeTests(ExampleCase):
+class ReadmeTests(FederationTestCase):
     """
     The example in C{README.rst}.
     """

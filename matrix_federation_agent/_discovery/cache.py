@@ -5,7 +5,7 @@ A bounded map from which the least recently used entries leave.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 import attrs
@@ -50,12 +50,12 @@ class BoundedMap(Generic[V]):
             evicted += 1
         return evicted
 
-    def forget(self, concerns: Callable[[str], bool]) -> None:
+    def forget(self, key: str | None) -> None:
         """
-        Drop the entries whose key concerns somebody.
+        Drop one entry, or all.
         """
-        for key in [key for key in self._entries if concerns(key)]:
-            self._drop(key)
+        for one in list(self._entries) if key is None else [key]:
+            self._drop(one)
 
     def _drop(self, key: str) -> None:
         _, weight = self._entries.pop(key, (None, 0))

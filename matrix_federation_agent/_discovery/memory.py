@@ -218,7 +218,7 @@ class Memory(Generic[E, O]):
         """
         Drop what is known about one name, or about all.
         """
-        self._known.forget(lambda known: name is None or known == name)
+        self._known.forget(name)
         if self._shelf is not None:
             self._shelf.forget(name)
 

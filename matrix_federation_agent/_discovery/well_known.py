@@ -12,15 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.web.client import ResponseDone
-from twisted.web.http import PotentialDataLoss
+from twisted.internet.defer import CancelledError
 
+from .._connect.body import read_bounded
 from .._deadlines import within
 from .._server_name import ServerName
 from .._uri import HTTPS, RequestURI, follow_location
-from ..errors import FederationError, ResponseFailed, TimedOut
+from ..errors import FederationError, TimedOut
 from .delegation import BODY_STATUS, NoDelegation, read_delegation
 from .freshness import freshness
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted.internet.interfaces import IReactorTime
-    from twisted.python.failure import Failure
     from twisted.web.iweb import IResponse
 
     from .._connect.exchange import Exchange
@@ -100,49 +97,3 @@ class WellKnownFetcher:
             response.headers.getRawHeaders(name, []) for name in (b"cache-control", b"expires", b"date", b"age")
         )
         return attrs.evolve(outcome, asked=freshness(cache_control, expires, date, age, self._clock.seconds()))
-
-
-async def read_bounded(response: IResponse, limit: int) -> bytes:
-    """
-    Read a body that may not be longer than a limit.
-
-    @param limit: in bytes.
-    @raise ResponseFailed: when it is longer, or ends too early.
-    """
-    reader = _BoundedBody(limit)
-    response.deliverBody(reader)
-    return await reader.done
-
-
-class _BoundedBody(Protocol):
-    """
-    Collects a body up to a limit.  Who gives up has the connection aborted by
-    the exchange that it came from.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._parts: list[bytes] = []
-        self.done: Deferred[bytes] = Deferred()
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        Keep some of the body, or fail once it is too much.
-        """
-        self._limit -= len(data)
-        self._parts.append(data)
-        if self._limit < 0 and not self.done.called:
-            self._parts = []
-            self.done.errback(ResponseFailed("", "the body is too long"))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        The body is complete: a response without a length ends with its
-        connection (RFC 9112, section 6.3).
-        """
-        if self.done.called:
-            return
-        if reason.check(ResponseDone, PotentialDataLoss):
-            self.done.callback(b"".join(self._parts))
-        else:
-            self.done.errback(ResponseFailed("", "the body broke off"))

@@ -22,8 +22,8 @@ import matrix_federation_agent
 from matrix_federation_agent._cli.console import Console
 from matrix_federation_agent._cli.parser import Command, parse
 from matrix_federation_agent._cli.running import perform
-from matrix_federation_agent.testing import DOCUMENTATION_RANGES, LoopbackFederation
-from tests.case import TestCase
+from matrix_federation_agent.testing import DOCUMENTATION_RANGES
+from tests.federation import FederationTestCase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,18 +95,10 @@ def refused(*arguments: str) -> Said:
     raise AssertionError(f"{arguments} was accepted")
 
 
-class FederationCase(TestCase):
+class FederationCase(FederationTestCase):
     """
     A test that runs commands, in this process, inside a federation.
     """
-
-    def setUp(self) -> None:
-        """
-        Start the federation, and stop it afterwards.
-        """
-        super().setUp()
-        self.federation = LoopbackFederation.new(reactor)
-        self.addCleanup(self.federation.stop)
 
     @property
     def options(self) -> list[str]:

@@ -17,8 +17,9 @@ from twisted.internet.task import deferLater
 
 from matrix_federation_agent import DiscoveryPolicy
 from matrix_federation_agent.errors import FederationError
-from matrix_federation_agent.testing import Certificate, LoopbackFederation, VirtualServer
+from matrix_federation_agent.testing import Certificate, VirtualServer
 from tests.case import TestCase
+from tests.federation import FederationTestCase
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IOpenSSLContextFactory
@@ -155,7 +156,7 @@ class SocketCase(TestCase):
     timeout = 20
 
 
-class FederationCase(SocketCase):
+class FederationCase(FederationTestCase, SocketCase):
     """
     A test with a federation.
     """
@@ -165,8 +166,6 @@ class FederationCase(SocketCase):
         Start it, and stop it afterwards.
         """
         super().setUp()
-        self.federation = LoopbackFederation.new(reactor)
-        self.addCleanup(self.federation.stop)
         self.dns = self.federation.name_server
         self.certificates = self.federation.certificates
 

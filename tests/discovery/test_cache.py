@@ -53,7 +53,7 @@ class BoundedMapTests(TestCase):
         """The weights together stay within the limit, also when one changes or goes."""
         self.fill("abc")
         left = [self.known.put("d", 0, weight=3), self.known.put("d", 0, weight=2), self.known.put("e", 0)]
-        self.known.forget(lambda key: key == "d")
+        self.known.forget("d")
         left += self.fill("fgh")
         self.assertEqual((left, self.keys()), ([3, 0, 0, 0, 0, 1], "fgh"))
 
@@ -91,8 +91,16 @@ class BoundedMapTests(TestCase):
     def test_some_are_forgotten(self) -> None:
         """Exactly the keys that the caller means are dropped."""
         self.fill("abc")
-        self.known.forget(lambda key: key != "b")
+        self.known.forget("a")
+        self.known.forget("c")
+        self.known.forget("d")
         self.assertEqual(self.keys(), "b")
+
+    def test_all_are_forgotten(self) -> None:
+        """Nothing stays, and there is room for as many again."""
+        self.fill("abc")
+        self.known.forget(None)
+        self.assertEqual((self.keys(), self.fill("def")), ("", [0, 0, 0]))
 
     def test_the_repr_holds_no_contents(self) -> None:
         """A full map does not fill a log."""

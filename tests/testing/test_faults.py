@@ -17,8 +17,8 @@ from twisted.web.iweb import IResponse
 
 from matrix_federation_agent import ConnectionPolicy, DiscoveryPolicy
 from matrix_federation_agent.errors import FederationError
-from matrix_federation_agent.testing import STEPS, Fault, LoopbackFederation, VirtualServer
-from tests.case import TestCase
+from matrix_federation_agent.testing import STEPS, Fault, VirtualServer
+from tests.federation import FederationTestCase
 from tests.testing.plain_client import json_of, visit
 
 NAME = "ex.example"
@@ -42,18 +42,10 @@ PATIENCE: dict[Fault | None, dict[str, Any]] = {
 }
 
 
-class FaultCase(TestCase):
+class FaultCase(FederationTestCase):
     """
     A test with a federation.
     """
-
-    def setUp(self) -> None:
-        """
-        Start it, and stop it afterwards.
-        """
-        super().setUp()
-        self.federation = LoopbackFederation.new(reactor)
-        self.addCleanup(self.federation.stop)
 
     def visit(self, server: VirtualServer) -> Deferred[IResponse]:
         """

@@ -17,23 +17,16 @@ from matrix_federation_agent import TrustPolicy, testing
 from matrix_federation_agent.errors import FederationError
 from matrix_federation_agent.testing import STEPS, LoopbackFederation, VirtualServer
 from tests.case import TestCase
+from tests.federation import FederationTestCase
 from tests.testing.plain_client import Listener, json_of, visit
 
 NAMES = {"1": "192.0.2.7", "2": "steady.example:8443"}
 
 
-class FederationCase(TestCase):
+class FederationCase(FederationTestCase):
     """
     A test with a federation.
     """
-
-    def setUp(self) -> None:
-        """
-        Start it, and stop it afterwards.
-        """
-        super().setUp()
-        self.federation = LoopbackFederation.new(reactor)
-        self.addCleanup(self.federation.stop)
 
     async def version(self, server: VirtualServer) -> Any:
         """

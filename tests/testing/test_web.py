@@ -7,30 +7,15 @@ from __future__ import annotations
 from typing import Any
 
 from treq import content
-from twisted.internet import reactor
 
-from matrix_federation_agent.testing import LoopbackFederation, ReceivedRequest
-from tests.case import TestCase
+from matrix_federation_agent.testing import ReceivedRequest
+from tests.federation import FederationTestCase
 from tests.testing.plain_client import json_of, raw_exchange, visit
 
 PATH = b"/.well-known/matrix/server"
 
 
-class WebCase(TestCase):
-    """
-    A test with a homeserver.
-    """
-
-    def setUp(self) -> None:
-        """
-        Start it, and stop it afterwards.
-        """
-        super().setUp()
-        self.federation = LoopbackFederation.new(reactor)
-        self.addCleanup(self.federation.stop)
-
-
-class HomeserverTests(WebCase):
+class HomeserverTests(FederationTestCase):
     """
     L{VirtualServer}.
     """
@@ -96,7 +81,7 @@ class HomeserverTests(WebCase):
         self.assertIsNone(answer["host"])
 
 
-class WellKnownTests(WebCase):
+class WellKnownTests(FederationTestCase):
     """
     L{WellKnownHost}.
     """
