@@ -30,7 +30,7 @@ from ._discovery.well_known import WellKnownFetcher
 from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, TrustPolicy
 from ._route import LocatedTarget, Route
 from ._server_name import ServerName
-from ._tls.trust import TrustGeneration
+from ._tls.trust import Trust, TrustGeneration
 from ._uri import FEDERATION_SCHEMES, parse_uri
 from ._version import __version__
 from .errors import ConnectionFailed, FederationError
@@ -82,6 +82,7 @@ class MatrixFederationAgent:
         remembering: Remembering,
         dialer: Dialer,
         pool: ConnectionPool,
+        trust: Trust,
         user_agent: bytes,
         counters: Counters,
     ) -> None:
@@ -95,6 +96,8 @@ class MatrixFederationAgent:
         self.counters = counters
         self._dialer = dialer
         self._pool = pool
+        self._trust = trust
+        trust.subscribe(pool.retire)
         self._user_agent = user_agent
         self._running: set[Deferred[Any]] = set()
         self._closed = False
@@ -144,15 +147,15 @@ class MatrixFederationAgent:
         ipv6, ipv4 = address_queries(asked)
         addresses_known = (remembering.addresses(IPV6, names, ipv6), remembering.addresses(IPV4, names, ipv4))
         hosts = HostLookup(reactor, addresses_known, hostnames, discovery_policy.dns_timeout)
-        roots = TrustGeneration.load(trust or TrustPolicy())
-        dialer = Dialer(reactor, roots, addresses or AddressPolicy(), policy, hosts)
+        trusted = Trust(TrustGeneration.load(trust or TrustPolicy()))
+        dialer = Dialer(reactor, trusted, addresses or AddressPolicy(), policy, hosts)
         limit = policy.max_head_bytes + discovery_policy.well_known_max_bytes
         fetcher = WellKnownFetcher(
             reactor, lambda: Exchange(reactor, dialer, policy, user_agent, limit), discovery_policy
         )
         services = ServiceLookup(remembering.services(names, service_query(asked)))
         found = Discovery(remembering.delegations(fetcher.fetch), services, hosts, discovery_policy, rng)
-        return cls(found, remembering, dialer, ConnectionPool(reactor, policy), user_agent, counted)
+        return cls(found, remembering, dialer, ConnectionPool(reactor, policy), trusted, user_agent, counted)
 
     def request(
         self,
@@ -221,6 +224,17 @@ class MatrixFederationAgent:
         """
         hosts = None if server_name is None else self._discovery.hosts_of(_named(server_name))
         return self._remembering.known(hosts)
+
+    def reload_trust(self) -> None:
+        """
+        Read again the files that the trust policy names.  New connections are
+        verified by what they say now; idle ones and TLS sessions are dropped;
+        requests that are under way go on.
+
+        @raise ConfigurationError: when a file cannot be used; then everything
+            is as before.
+        """
+        self._trust.reload()
 
     def close(self) -> Deferred[None]:
         """

@@ -21,7 +21,8 @@ PURE = [
     for name in (
         "errors",
         "_server_name",
-        "_policies",
+        *(f"_policies.{name}" for name in ("addresses", "connections", "discovery", "domains", "networks")),
+        *(f"_policies.{name}" for name in ("trust", "validation")),
         "_identity",
         "_route",
         "_uri",

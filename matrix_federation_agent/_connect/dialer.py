@@ -17,7 +17,7 @@ from .._deadlines import within
 from .._tls.verification import VerifiedConnectionCreator
 from ..errors import AddressDenied, Attempt, ConnectionFailed, FederationError, TimedOut, summarised
 from .addresses import denied_by, interleaved
-from .handshake import ByteBudget, HandshakeGate, OpenConnections, VerifiedTLSFactory
+from .handshake import ByteBudget, HandshakeGate, OpenConnections, TrustReplaced, VerifiedTLSFactory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .._identity import Identity
     from .._policies import Address, AddressPolicy, ConnectionPolicy
     from .._reactor import IReactor
-    from .._tls.trust import TrustGeneration
+    from .._tls.trust import Trust
 
 
 @attrs.frozen
@@ -56,7 +56,7 @@ class Dialer:
     """
 
     _reactor: IReactor
-    _trust: TrustGeneration
+    _trust: Trust
     _addresses: AddressPolicy
     _policy: ConnectionPolicy
     _hosts: HostLookup
@@ -101,7 +101,7 @@ class Dialer:
             for address in candidates.permitted[:left]:
                 left -= 1
                 try:
-                    return await self._dial(identity, address, target.port, factory)
+                    return await self._dial(identity, target, address, factory)
                 except FederationError as error:
                     attempts.append(Attempt(str(target), str(address), error))
         raise summarised(identity.asked, attempts)
@@ -128,17 +128,32 @@ class Dialer:
         """
         Tell the rule by which a connection to an address is not verified.
         """
-        return self._trust.policy.exemption(identity.effective, address)
+        return self._trust.generation.policy.exemption(identity.effective, address)
 
-    async def _dial(self, identity: Identity, address: Address, port: int, factory: IProtocolFactory) -> IProtocol:
+    async def _dial(self, identity: Identity, target: Target, address: Address, factory: IProtocolFactory) -> IProtocol:
         """
-        Make one attempt: TCP, then TLS with the check.
+        Make one attempt: TCP, then TLS with the check; anew where the roots
+        were replaced meanwhile.
 
         @raise FederationError: when it fails.
         """
-        creator = VerifiedConnectionCreator(self._trust, identity, self.exemption(identity, address))
+        while True:
+            try:
+                return await self._handshake(identity, target, address, factory)
+            except TrustReplaced:
+                continue
+
+    async def _handshake(
+        self, identity: Identity, target: Target, address: Address, factory: IProtocolFactory
+    ) -> IProtocol:
+        """
+        Connect TCP, and await TLS.
+        """
+        exemption = self.exemption(identity, address)
+        now = self._reactor.seconds
+        creator = VerifiedConnectionCreator(self._trust.generation, identity, target, exemption, now)
         gate = HandshakeGate(creator, factory)
-        await self._connect_tcp(address, port, creator, gate)
+        await self._connect_tcp(address, target.port, creator, gate)
 
         def late(seconds: float) -> FederationError:
             reason = f"the TLS handshake was not finished within {seconds:g} s"

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from .._tls.verification import VerifiedConnectionCreator
 
 
+class TrustReplaced(HandshakeFailed):
+    """
+    A handshake was finished by roots that count no longer; another one is to
+    be made.
+    """
+
+
 @implementer(IHandshakeListener)
 class HandshakeGate(Protocol):
     """
@@ -70,10 +77,13 @@ class HandshakeGate(Protocol):
         """
         Let the application in, if the certificate was accepted.
         """
-        if not self._creator.accepted:
-            # Not reached unless OpenSSL completes a handshake without having
-            # asked our check: then there is no proof, and no connection.
-            self._refuse(HandshakeFailed(self._server_name, "the handshake ended without a verified certificate"))
+        if self._creator.generation.retired:
+            # Nothing is sent over roots that were replaced meanwhile.
+            self._refuse(TrustReplaced(self._server_name, "the trusted roots were replaced during the handshake"))
+            return
+        refusal = self._creator.conclude(self.transport.getHandle())
+        if refusal is not None:
+            self._refuse(refusal)
             return
         protocol = self._application.buildProtocol(self.transport.getPeer())
         if protocol is None:
@@ -139,7 +149,8 @@ class ByteBudget:
 
 class BoundedTLSTransport(BufferingTLSTransport):
     """
-    A TLS connection that is aborted once its peer sent too much.
+    A TLS connection that is aborted once its peer sent too much, and that
+    remembers its session.
     """
 
     factory: VerifiedTLSFactory
@@ -152,8 +163,11 @@ class BoundedTLSTransport(BufferingTLSTransport):
         budget.left -= len(bytes)
         if budget.exceeded:
             self.abortConnection()  # type: ignore[no-untyped-call]
-        else:
-            super().dataReceived(bytes)  # type: ignore[no-untyped-call]
+            return
+        opened = self.factory.creator.accepted
+        super().dataReceived(bytes)  # type: ignore[no-untyped-call]
+        if opened:
+            self.factory.creator.keep_session(self.getHandle())  # type: ignore[no-untyped-call]
 
 
 class VerifiedTLSFactory(TLSMemoryBIOFactory):
@@ -178,6 +192,7 @@ class VerifiedTLSFactory(TLSMemoryBIOFactory):
         factory.noisy = False
         super().__init__(creator, True, factory, clock)  # noqa: FBT003 (Twisted's signature: isClient)
         self._open_connections = open_connections
+        self.creator = creator
         self.budget = budget
 
     def registerProtocol(self, p: TLSMemoryBIOProtocol) -> None:

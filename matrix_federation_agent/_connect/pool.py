@@ -5,6 +5,7 @@ Requests over verified connections, which are kept for the next request.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
@@ -33,9 +34,24 @@ class ConnectionPool:
     def __init__(self, reactor: IReactorTime, policy: ConnectionPolicy) -> None:
         self._reactor = reactor
         self._policy = policy
-        self._pool = HTTPConnectionPool(reactor, persistent=policy.idle_connections > 0)
-        self._pool.maxPersistentPerHost = policy.idle_connections
-        self._pool.cachedConnectionTimeout = policy.idle_timeout  # type: ignore[assignment]
+        self._pool = self._new_pool()
+        self._retired: WeakSet[HTTPConnectionPool] = WeakSet()
+
+    def _new_pool(self) -> HTTPConnectionPool:
+        pool = HTTPConnectionPool(self._reactor, persistent=self._policy.idle_connections > 0)
+        pool.maxPersistentPerHost = self._policy.idle_connections
+        pool.cachedConnectionTimeout = self._policy.idle_timeout  # type: ignore[assignment]
+        return pool
+
+    def retire(self) -> None:
+        """
+        Use none of the connections of now for another request: idle ones are
+        closed at once, the others after their response.
+        """
+        retired, self._pool = self._pool, self._new_pool()
+        retired.cachedConnectionTimeout = 0
+        retired.closeCachedConnections()
+        self._retired.add(retired)
 
     async def request(
         self,
@@ -72,12 +88,12 @@ class ConnectionPool:
         except Exception as error:
             raise _translated(name, error) from error
 
-    def close(self) -> Deferred[None]:
+    async def close(self) -> None:
         """
         Close the idle connections.
         """
-        closed: Deferred[None] = self._pool.closeCachedConnections()
-        return closed
+        for pool in (self._pool, *self._retired):
+            await pool.closeCachedConnections()
 
 
 class _Late(Exception):

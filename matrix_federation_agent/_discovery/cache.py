@@ -46,9 +46,15 @@ class BoundedMap(Generic[V]):
         self._weight += weight
         evicted = 0
         while self._weight > self.limit:
-            self._drop(next(iter(self._entries)))
+            self.drop_oldest()
             evicted += 1
         return evicted
+
+    def drop_oldest(self) -> None:
+        """
+        Drop the entry that was least recently used.
+        """
+        self._drop(next(iter(self._entries)))
 
     def forget(self, key: str | None) -> None:
         """

@@ -1,5 +1,6 @@
 """
-Roots of trust, loaded once into one OpenSSL context.
+Whom we trust: one OpenSSL context for all connections, until the roots are
+read again.
 
 A context is expensive (a megabyte, and the parsing of every root) and, since
 pyOpenSSL 26.2, frozen once it was used.  So one context serves every
@@ -9,39 +10,24 @@ on the connection.
 
 from __future__ import annotations
 
-import os
-import ssl
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
-from cryptography.x509 import load_pem_x509_certificates
 from OpenSSL import SSL, crypto
 
 from ..errors import ConfigurationError
+from .roots import read_roots, system_has_roots
+from .sessions import SessionCache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from cryptography.x509 import Certificate
+    from collections.abc import Callable
 
     from .._policies import TrustPolicy
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 
-# Where pyOpenSSL looks for the roots of a Linux system when the OpenSSL that
-# it carries has none of its own.
-_COMMON_PLACES = (
-    "/etc/ssl/certs",
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/pki/tls/cacert.pem",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-)
 
-
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class TrustGeneration:
     """
     The roots that were read at one time, and the policy that named them.
@@ -49,21 +35,25 @@ class TrustGeneration:
     @ivar context: shared by every connection of this generation.
     @ivar has_roots: whether there is any root at all; without, no certificate
         can be verified, and errors say so.
+    @ivar sessions: those that were made under these roots.
+    @ivar retired: whether there is a newer generation.
     """
 
     policy: TrustPolicy
     context: SSL.Context = attrs.field(repr=False)
     has_roots: bool
+    sessions: SessionCache = attrs.field(repr=False)
+    retired: bool = False
 
     @classmethod
     def load(cls, policy: TrustPolicy) -> TrustGeneration:
         """
-        Read the roots that a policy names.
+        Read the files that a policy names.
 
-        @raise ConfigurationError: when a file of roots cannot be used.
+        @raise ConfigurationError: when one cannot be used.
         """
         context = _strict_context(policy)
-        certificates = [root for path in policy.ca_files for root in _read_roots(path)]
+        certificates = read_roots(policy.ca_files)
         store = context.get_cert_store()
         if store is None:
             raise ConfigurationError.of("ca_files", "OpenSSL has no certificate store")
@@ -71,8 +61,53 @@ class TrustGeneration:
             store.add_cert(crypto.X509.from_cryptography(certificate))
         if policy.use_system_roots:
             context.set_default_verify_paths()
-        system = policy.use_system_roots and system_roots_exist(_places(os.environ))
-        return cls(policy, context, bool(certificates) or system)
+        system = policy.use_system_roots and system_has_roots()
+        sessions = SessionCache(policy.max_sessions, policy.max_session_bytes)
+        return cls(policy, context, bool(certificates) or system, sessions)
+
+
+class Trust:
+    """
+    The trust generation of now, and its succession.
+    """
+
+    def __init__(self, generation: TrustGeneration) -> None:
+        """
+        @param generation: the first one.
+        """
+        self._generation = generation
+        self._subscribers: list[Callable[[], object]] = []
+
+    @property
+    def generation(self) -> TrustGeneration:
+        """
+        What new connections are verified by.
+        """
+        return self._generation
+
+    def reload(self) -> None:
+        """
+        Read the files of the policy again; whatever is wrong with them, the
+        roots of before stay.
+
+        @raise ConfigurationError: when a file cannot be used.
+        """
+        self.succeed(TrustGeneration.load(self._generation.policy))
+
+    def succeed(self, generation: TrustGeneration) -> None:
+        """
+        Let a new generation take over.
+        """
+        self._generation.retired = True
+        self._generation = generation
+        for subscriber in self._subscribers:
+            subscriber()
+
+    def subscribe(self, subscriber: Callable[[], object]) -> None:
+        """
+        Have a callable called whenever a generation has taken over.
+        """
+        self._subscribers.append(subscriber)
 
 
 def _strict_context(policy: TrustPolicy) -> SSL.Context:
@@ -84,49 +119,8 @@ def _strict_context(policy: TrustPolicy) -> SSL.Context:
     context.set_min_proto_version(_VERSIONS[policy.minimum_tls])
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
-    # A resumed session skips the certificate check; none is kept.
+    # OpenSSL keeps no sessions: which may be resumed is decided in sessions.py.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     # Idle connections are many: 34 KiB less for each (SSL_CTX_set_mode(3)).
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     return context
-
-
-def _read_roots(path: str) -> list[Certificate]:
-    """
-    Read every certificate in a PEM file.
-
-    @raise ConfigurationError: when the file cannot be read, holds none, or
-        holds one that is malformed.
-    """
-    try:
-        return load_pem_x509_certificates(Path(path).read_bytes())
-    except OSError as error:
-        raise ConfigurationError.of("ca_files", f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigurationError.of("ca_files", f"{path} is no file of PEM certificates") from error
-
-
-def _places(environ: Mapping[str, str]) -> list[str]:
-    """
-    List where OpenSSL looks for roots; its environment variables replace its
-    defaults (SSL_CTX_set_default_verify_paths(3)).
-    """
-    named = [environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in environ]
-    if named:
-        return named
-    defaults = ssl.get_default_verify_paths()
-    return [defaults.openssl_cafile, defaults.openssl_capath, *_COMMON_PLACES]
-
-
-def system_roots_exist(places: Iterable[str]) -> bool:
-    """
-    Tell whether there is a non-empty file or directory in any of the places.
-    """
-    return any(_is_filled(Path(place)) for place in places)
-
-
-def _is_filled(path: Path) -> bool:
-    try:
-        return any(path.iterdir()) if path.is_dir() else path.stat().st_size > 0
-    except OSError:
-        return False

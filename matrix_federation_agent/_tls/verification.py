@@ -11,38 +11,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cryptography import x509
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from zope.interface import implementer
 
-from ..errors import CertificateRejected
+from ..errors import HandshakeFailed
+from .objections import chain_objection, failed_check, identity_objection
+from .sessions import Proof, RememberedSession
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cryptography import x509
     from OpenSSL.crypto import X509
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
+    from .._discovery.routing import Target
     from .._identity import Identity
+    from ..errors import CertificateRejected
     from .trust import TrustGeneration
-
-_LISTED_NAMES = 10
-_NAME_LENGTH = 255
-
-# OpenSSL's X509_V_ERR_* (x509_vfy.h), in words; pyOpenSSL has no public
-# function for its texts.
-_REASONS = {
-    9: "it is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC",
-    10: "it expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
-    18: "it is self-signed and not among the trusted roots",
-    19: "its chain ends in a root that is not trusted",
-    20: "its issuer is unknown: no trusted root signed it, or an intermediate certificate was not sent",
-    21: "its issuer is unknown, and no chain was sent",
-    24: "its issuer may not issue certificates",
-    26: "it was not issued for TLS servers",
-}
-_NO_ROOTS = "no trusted root is known: this system has none installed, and no ca_files are set"
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -50,44 +39,72 @@ class VerifiedConnectionCreator:
     """
     Makes one TLS connection and keeps the verdict on its certificate.
 
+    @ivar generation: the roots that count on this connection.
     @ivar identity: who must be on the other side.
+    @ivar target: where the connection goes.
+    @ivar exemption: the rule by which this very connection goes unverified,
+        or L{None}.
     @ivar rejection: why the certificate was refused, or L{None} so far.
     @ivar identity_proven: whether the server's own certificate passed.
+    @ivar resumed: whether it passed in an earlier handshake, whose session
+        was resumed.
     """
 
-    def __init__(self, generation: TrustGeneration, identity: Identity, exemption: str | None) -> None:
+    def __init__(
+        self,
+        generation: TrustGeneration,
+        identity: Identity,
+        target: Target,
+        exemption: str | None,
+        now: Callable[[], float],
+    ) -> None:
         """
-        @param exemption: the rule by which this very connection goes
-            unverified, or L{None}.
+        @param now: tells the seconds since the epoch.
         """
-        self._generation = generation
+        self.generation = generation
         self.identity = identity
-        self._effective = identity.effective
-        self._exemption = exemption
+        self.target = target
+        self.exemption = exemption
         self.rejection: CertificateRejected | None = None
         self.identity_proven = False
+        self.resumed = False
+        self._effective = identity.effective
+        self._now = now
+        self._session_key = f"{self._effective.tls_name}:{target.port}"
+        self._offered: RememberedSession | None = None
+        self._proof: Proof | None = None
 
     @property
     def accepted(self) -> bool:
         """
         Whether bytes may be sent once the handshake is complete.
         """
-        return self._exemption is not None or (self.identity_proven and self.rejection is None)
+        return self.exemption is not None or (self.identity_proven and self.rejection is None)
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """
         Make the connection.  It holds this object, never the protocol, so
         that no cycle keeps closed connections alive.
         """
-        connection = SSL.Connection(self._generation.context, None)
+        connection = SSL.Connection(self.generation.context, None)
         if self._effective.literal is None:
             # RFC 6066, section 3: SNI carries DNS names, never addresses.
             connection.set_tlsext_host_name(self._effective.tls_name.encode("ascii"))
-        if self._exemption is None:
+        if self.exemption is None:
             connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self.check)
+            self._offer_session(connection)
         else:
             connection.set_verify(SSL.VERIFY_NONE)
         return connection
+
+    def _offer_session(self, connection: SSL.Connection) -> None:
+        """
+        Offer to go on from an earlier handshake, in which this same name was
+        proven at this port under these same roots.
+        """
+        self._offered = self.generation.sessions.take(self._session_key, self._now())
+        if self._offered is not None:
+            connection.set_session(self._offered.session)
 
     def check(self, connection: SSL.Connection, certificate: X509, code: int, depth: int, ok: int) -> bool:
         """
@@ -102,8 +119,7 @@ class VerifiedConnectionCreator:
                 self.rejection = self._objection(certificate, code, depth, ok)
                 self.identity_proven = depth == 0 and self.rejection is None
         except BaseException as error:  # noqa: BLE001 (fail closed, whatever it is)
-            self.rejection = self._rejected(f"the check failed with {type(error).__name__}", depth)
-            self.rejection.__cause__ = error
+            self.rejection = failed_check(self.identity, error, depth)
         return self.rejection is None
 
     def _objection(self, certificate: X509, code: int, depth: int, ok: int) -> CertificateRejected | None:
@@ -111,20 +127,11 @@ class VerifiedConnectionCreator:
         Find what is wrong with a certificate.
         """
         if not ok:
-            return self._chain_objection(certificate.to_cryptography(), code, depth)
+            has_roots = self.generation.has_roots
+            return chain_objection(self.identity, certificate.to_cryptography(), code, depth, has_roots=has_roots)
         if depth != 0:
             return None
         return self._identity_objection(certificate.to_cryptography())
-
-    def _chain_objection(self, certificate: x509.Certificate, code: int, depth: int) -> CertificateRejected:
-        """
-        Say in words why OpenSSL refused.
-        """
-        words = _REASONS.get(code, f"OpenSSL verification error {code}").format(certificate=certificate)
-        if not self._generation.has_roots:
-            words = f"{words}; {_NO_ROOTS}"
-        where = "" if depth == 0 else f" (certificate {depth} of the chain)"
-        return self._rejected(words + where, depth, code)
 
     def _identity_objection(self, certificate: x509.Certificate) -> CertificateRejected | None:
         """
@@ -137,25 +144,63 @@ class VerifiedConnectionCreator:
             else:
                 verify_certificate_ip_address(certificate, str(effective.literal))
         except (CertificateError, VerificationError) as error:
-            named = ", ".join(_names(certificate)) or "nobody: it has no usable subjectAltName"
-            rejection = self._rejected(f"it must name {effective.tls_name}, but names {named}", 0)
-            rejection.__cause__ = error
-            return rejection
+            return identity_objection(self.identity, self.target, certificate, error)
         return None
 
-    def _rejected(self, words: str, depth: int, code: int | None = None) -> CertificateRejected:
-        return CertificateRejected(self.identity.asked, f"certificate rejected: {words}", depth=depth, code=code)
+    def conclude(self, connection: SSL.Connection) -> HandshakeFailed | None:
+        """
+        Judge a handshake that is complete.
 
+        @return: why the connection may not be used, or L{None} where it may.
+        """
+        try:
+            if self.exemption is None and self.rejection is None:
+                self._prove(connection)
+        except BaseException as error:  # noqa: BLE001 (fail closed, whatever it is)
+            self.rejection = failed_check(self.identity, error, 0)
+        if self.accepted:
+            return None
+        # Without a rejection, OpenSSL completed a handshake without having
+        # asked our check: then there is no proof, and no connection.
+        reason = "the handshake ended without a verified certificate"
+        return self.rejection or HandshakeFailed(self.identity.asked, reason)
 
-def _names(certificate: x509.Certificate) -> list[str]:
-    """
-    List the DNS names and addresses in a certificate, as many as an error can
-    hold.
-    """
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return []
-    found = [general.value for general in extension.value if isinstance(general, (x509.DNSName, x509.IPAddress))]
-    shown = [str(name)[:_NAME_LENGTH] for name in found[:_LISTED_NAMES]]
-    return [*shown, f"and {len(found) - _LISTED_NAMES} more"] if len(found) > _LISTED_NAMES else shown
+    def _prove(self, connection: SSL.Connection) -> None:
+        """
+        Keep what the check found; or where OpenSSL never asked it, because
+        the session that we offered was resumed, find that it still stands.
+        """
+        if self.identity_proven:
+            self._proof = self._proof_of(connection)
+        elif self._offered is not None:
+            proof = self._offered.proof
+            certificate = connection.get_peer_certificate()
+            sound = proof.stands(self._now()) and certificate is not None and proof.is_of(certificate.to_cryptography())
+            self.identity_proven = self.resumed = sound
+            self._proof = proof if sound else None
+
+    def _proof_of(self, connection: SSL.Connection) -> Proof | None:
+        """
+        Make the proof of a full handshake, where sessions are remembered.
+        """
+        chain = connection.get_verified_chain()
+        policy = self.generation.policy
+        if not policy.max_sessions or not chain:
+            return None
+        try:
+            return Proof.of([one.to_cryptography() for one in chain], self._now(), policy.session_lifetime)
+        except ValueError:
+            # OpenSSL accepted a certificate above the server's own that
+            # cryptography cannot read: nothing to refuse, nothing to remember.
+            return None
+
+    def keep_session(self, connection: SSL.Connection) -> None:
+        """
+        Remember the session of a verified connection, once.  In TLS 1.3 it
+        comes after the handshake (RFC 8446, section 4.6.1), so that this is
+        called when something arrived from the server.
+        """
+        proof, self._proof = self._proof, None
+        session = None if proof is None else connection.get_session()
+        if proof is not None and session is not None:
+            self.generation.sessions.keep(self._session_key, RememberedSession(session, proof))

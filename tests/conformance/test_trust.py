@@ -20,7 +20,7 @@ from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from matrix_federation_agent import MatrixFederationAgent, TrustPolicy
-from matrix_federation_agent._tls.verification import _NO_ROOTS
+from matrix_federation_agent._tls.objections import NO_ROOTS
 from matrix_federation_agent.errors import (
     CertificateRejected,
     ConfigurationError,
@@ -427,14 +427,14 @@ class RootsTests(TrustCase):
         self.set_environment("SSL_CERT_FILE", self.file(b""))
         self.set_environment("SSL_CERT_DIR", self.mktemp())
         error = await self.distrusted(ca_files=[], use_system_roots=True)
-        self.assertIn(_NO_ROOTS, error.reason)
+        self.assertIn(NO_ROOTS, error.reason)
 
     async def test_T6_roots_that_do_not_help(self) -> None:
         """
         When there are roots the error does not say otherwise.
         """
         error = await self.distrusted(ca_files=[self.file(CA().cert_pem.bytes())])
-        self.assertNotIn(_NO_ROOTS, error.reason)
+        self.assertNotIn(NO_ROOTS, error.reason)
 
     def test_T6_unusable_files(self) -> None:
         """

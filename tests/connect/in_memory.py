@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from matrix_federation_agent import ServerName, TrustPolicy
 from matrix_federation_agent._connect.handshake import ByteBudget, HandshakeGate, OpenConnections, VerifiedTLSFactory
+from matrix_federation_agent._discovery.routing import Target
 from matrix_federation_agent._identity import Identity
 from matrix_federation_agent._tls.trust import TrustGeneration
 from matrix_federation_agent._tls.verification import VerifiedConnectionCreator
@@ -27,6 +28,7 @@ from matrix_federation_agent.testing import Certificate, Certificates
 
 EX = ServerName.parse("ex.com")
 IDENTITY = Identity(EX, EX)
+TARGET = Target(EX, 8448)
 
 
 @implementer(IHandshakeListener)

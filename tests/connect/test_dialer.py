@@ -21,6 +21,7 @@ from matrix_federation_agent._connect.dialer import Candidates, Dialer
 from matrix_federation_agent._discovery.hosts import HostLookup
 from matrix_federation_agent._discovery.routing import Target
 from matrix_federation_agent._policies import Address
+from matrix_federation_agent._tls.trust import Trust
 from matrix_federation_agent.errors import (
     AddressDenied,
     Attempt,
@@ -86,7 +87,7 @@ class DialerCase(TestCase):
         """
         known = {f"{name}.example": addresses for name, addresses in hosts.items()}
         lookup = cast("HostLookup", FakeHosts(known))
-        return Dialer(self.reactor, self.trust, ALLOWED, policy or ConnectionPolicy(), lookup)
+        return Dialer(self.reactor, Trust(self.trust), ALLOWED, policy or ConnectionPolicy(), lookup)
 
     def connect(self, dialer: Dialer, *targets: str) -> Deferred[IProtocol]:
         """

@@ -5,6 +5,7 @@ Tests of C{matrix_federation_agent._connect.handshake}.
 from __future__ import annotations
 
 from pathlib import Path
+from time import time
 
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError
@@ -19,7 +20,7 @@ from matrix_federation_agent._tls.verification import VerifiedConnectionCreator
 from matrix_federation_agent.errors import CertificateRejected, ConnectionFailed, HandshakeFailed
 from matrix_federation_agent.testing import Certificate, Certificates
 from tests.case import TestCase
-from tests.connect.in_memory import IDENTITY, Application, Applications, Handshake, tls_server, trusting
+from tests.connect.in_memory import IDENTITY, TARGET, Application, Applications, Handshake, tls_server, trusting
 
 
 class Unchecking(VerifiedConnectionCreator):
@@ -31,7 +32,7 @@ class Unchecking(VerifiedConnectionCreator):
         """
         Leave the check out.
         """
-        connection = SSL.Connection(self._generation.context, None)
+        connection = SSL.Connection(self.generation.context, None)
         connection.set_verify(SSL.VERIFY_NONE)
         return connection
 
@@ -61,7 +62,7 @@ class HandshakeCase(TestCase):
         """
         Begin a handshake with a server.
         """
-        creator = make(self.trust, IDENTITY, exemption)
+        creator = make(self.trust, IDENTITY, TARGET, exemption, time)
         server = tls_server(certificate, self.peers, self.server_clock)
         return Handshake(creator, applications or Applications(), server)
 

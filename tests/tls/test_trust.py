@@ -11,7 +11,8 @@ from OpenSSL import SSL
 from trustme import CA
 
 from matrix_federation_agent import TrustPolicy
-from matrix_federation_agent._tls.trust import TrustGeneration, _places, system_roots_exist
+from matrix_federation_agent._tls.roots import _places, system_roots_exist
+from matrix_federation_agent._tls.trust import TrustGeneration
 from matrix_federation_agent.errors import ConfigurationError
 from tests.case import TestCase
 

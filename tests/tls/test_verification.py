@@ -5,18 +5,23 @@ Tests of C{matrix_federation_agent._tls.verification}.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from time import time
+from typing import Any, TypeVar, cast
 
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from zope.interface.verify import verifyObject
 
 from matrix_federation_agent import ServerName, TrustPolicy
+from matrix_federation_agent._discovery.routing import Target
 from matrix_federation_agent._identity import Identity
+from matrix_federation_agent._tls.objections import REASONS
 from matrix_federation_agent._tls.trust import TrustGeneration
-from matrix_federation_agent._tls.verification import _REASONS, VerifiedConnectionCreator
+from matrix_federation_agent._tls.verification import VerifiedConnectionCreator
 from matrix_federation_agent.testing import Certificate, Certificates
 from tests.case import TestCase
+
+C = TypeVar("C", bound=VerifiedConnectionCreator)
 
 
 class NoCertificate:
@@ -60,7 +65,14 @@ class VerificationCase(TestCase):
         Make a creator for a server.
         """
         server_name = ServerName.parse(name)
-        return VerifiedConnectionCreator(self.generation, Identity(server_name, server_name), exemption)
+        return self.make(VerifiedConnectionCreator, server_name, exemption)
+
+    def make(self, kind: type[C], name: ServerName, exemption: str | None) -> C:
+        """
+        Make a creator of a kind.
+        """
+        target = Target(name.without_port, name.port or 8448)
+        return kind(self.generation, Identity(name, name), target, exemption, time)
 
     def check(
         self, creator: VerifiedConnectionCreator, certificate: object, code: int = 0, depth: int = 0, ok: int = 1
@@ -129,7 +141,7 @@ class CheckTests(VerificationCase):
         """
         Each text that we have for a code can be made from a certificate.
         """
-        for code in _REASONS:
+        for code in REASONS:
             creator = self.creator()
             self.check(creator, self.good, code, 0, 0)
             assert creator.rejection is not None
@@ -258,7 +270,7 @@ class ConnectionTests(VerificationCase):
         """
         The context itself verifies, should the connection's own check ever be forgotten.
         """
-        forgetful = Forgetful(self.generation, self.creator().identity, None)
+        forgetful = self.make(Forgetful, ServerName.parse("ex.com"), None)
         failed = self.verdict(forgetful, self.certificates.issue("ex.com"))
         self.assertEqual((failed, forgetful.accepted), ("certificate verify failed", False))
 
@@ -272,7 +284,7 @@ class Forgetful(VerifiedConnectionCreator):
         """
         Forget it.
         """
-        return SSL.Connection(self._generation.context, None)
+        return SSL.Connection(self.generation.context, None)
 
 
 def _step(shake: Callable[[], object]) -> str | None:
