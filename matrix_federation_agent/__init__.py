@@ -17,7 +17,7 @@ from ._agent import MatrixFederationAgent
 from ._counters import Counters
 from ._discovery.remembering import Known
 from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, TrustPolicy
-from ._route import LocatedTarget, Route, Step
+from ._route import Inspection, LocatedTarget, Route, ShownCertificate, Step
 from ._server_name import ServerName
 from ._uri import FederationURL, federation_url
 from ._version import __version__
@@ -28,11 +28,13 @@ __all__ = [
     "Counters",
     "DiscoveryPolicy",
     "FederationURL",
+    "Inspection",
     "Known",
     "LocatedTarget",
     "MatrixFederationAgent",
     "Route",
     "ServerName",
+    "ShownCertificate",
     "Step",
     "TrustPolicy",
     "__version__",

@@ -18,8 +18,10 @@ from zope.interface import implementer
 from ._connect.dialer import Dialer
 from ._connect.endpoint import VerifiedEndpoint
 from ._connect.exchange import Exchange, https_endpoint, https_host_header
+from ._connect.inspection import inspected
+from ._connect.outcomes import Outcomes
 from ._connect.pool import ConnectionPool
-from ._counters import Counters
+from ._counters import TLS, Counters
 from ._discovery.answers import NameService
 from ._discovery.hosts import HostLookup, address_queries
 from ._discovery.name_servers import NameServerResolver, SystemNameServers
@@ -33,7 +35,7 @@ from ._server_name import ServerName
 from ._tls.trust import Trust, TrustGeneration
 from ._uri import FEDERATION_SCHEMES, parse_uri
 from ._version import __version__
-from .errors import ConnectionFailed, FederationError
+from .errors import ConfigurationError, ConnectionFailed, FederationError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -73,7 +75,7 @@ class MatrixFederationAgent:
 
     Two agents share nothing.
 
-    @ivar counters: of what discovery did.
+    @ivar counters: of what discovery did, and of how TLS handshakes ended.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class MatrixFederationAgent:
         self._pool = pool
         self._trust = trust
         trust.subscribe(pool.retire)
+        trust.subscribe(dialer.outcomes.exemptions.forget)
         self._user_agent = user_agent
         self._running: set[Deferred[Any]] = set()
         self._closed = False
@@ -132,8 +135,8 @@ class MatrixFederationAgent:
             every lookup through a few threads.
         @param store: an C{IDiscoveryStore} that keeps what discovery learns;
             closed with the agent.
-        @param counters: counts what discovery does; several agents may count
-            together.
+        @param counters: counts what discovery does and how TLS handshakes
+            end; several agents may count together.
         @param user_agent: the product that is named to other servers.
         @raise ConfigurationError: when a file of roots cannot be used.
         """
@@ -148,7 +151,7 @@ class MatrixFederationAgent:
         addresses_known = (remembering.addresses(IPV6, names, ipv6), remembering.addresses(IPV4, names, ipv4))
         hosts = HostLookup(reactor, addresses_known, hostnames, discovery_policy.dns_timeout)
         trusted = Trust(TrustGeneration.load(trust or TrustPolicy()))
-        dialer = Dialer(reactor, trusted, addresses or AddressPolicy(), policy, hosts)
+        dialer = Dialer(reactor, trusted, addresses or AddressPolicy(), policy, hosts, outcomes=Outcomes(counted))
         limit = policy.max_head_bytes + discovery_policy.well_known_max_bytes
         fetcher = WellKnownFetcher(
             reactor, lambda: Exchange(reactor, dialer, policy, user_agent, limit), discovery_policy
@@ -186,6 +189,18 @@ class MatrixFederationAgent:
         @raise InvalidServerName: (in the Deferred) when the name is none.
         """
         return self._run(self._resolve(server_name))
+
+    def check(self, server_name: ServerName | bytes | str) -> Deferred[Route]:
+        """
+        Look at the TLS of a server: make a connection to every address that
+        it has, verify it as any other, and end it without a request.
+
+        @return: fires with the route, as L{resolve} does; its targets have
+            C{inspections}.  As many targets and addresses are looked at as a
+            request would try.
+        @raise InvalidServerName: (in the Deferred) when the name is none.
+        """
+        return self._run(self._check(server_name))
 
     def endpoint(self, server_name: ServerName | bytes | str) -> IStreamClientEndpoint:
         """
@@ -234,7 +249,12 @@ class MatrixFederationAgent:
         @raise ConfigurationError: when a file cannot be used; then everything
             is as before.
         """
-        self._trust.reload()
+        try:
+            self._trust.reload()
+        except ConfigurationError:
+            self.counters.add(f"{TLS}.reload_failures")
+            raise
+        self.counters.add(f"{TLS}.reloads")
 
     def close(self) -> Deferred[None]:
         """
@@ -300,7 +320,17 @@ class MatrixFederationAgent:
         return await self._dialer.connect(identity, await self._discovery.where(identity, []), factory)
 
     async def _resolve(self, server_name: ServerName | bytes | str) -> Route:
+        return await self._explained(await self._discovery.who(_named(server_name)))
+
+    async def _check(self, server_name: ServerName | bytes | str) -> Route:
         identity = await self._discovery.who(_named(server_name))
+        route = await self._explained(identity)
+        return attrs.evolve(route, targets=await inspected(self._dialer, identity, route.targets))
+
+    async def _explained(self, identity: Identity) -> Route:
+        """
+        Find where a server listens, and keep how that was found.
+        """
         steps: list[Step] = [] if identity.step is None else [identity.step]
         try:
             targets = await self._discovery.where(identity, steps)

@@ -1,5 +1,5 @@
 """
-Counters of what discovery did.
+Counters of what discovery did, and of how TLS handshakes ended.
 """
 
 from __future__ import annotations
@@ -17,6 +17,18 @@ lookup; lookups that were made; lookups that brought nothing; entries that the
 store knew; entries that had to leave.
 """
 
+TLS = "tls"
+"""
+The kind of what is counted of TLS.
+"""
+
+TLS_EVENTS = ("verified", "resumed", "exempt", "rejected", "failed", "reloads", "reload_failures")
+"""
+What is counted of TLS: handshakes in which the certificate was verified, in
+which a session was resumed, and whose certificate is not checked; those that
+ended because the certificate was refused, or for another reason; trust that
+was loaded again, and attempts at it that failed.
+"""
 
 _log = Logger()
 
@@ -26,7 +38,8 @@ class Counters:
     Numbers that only grow, by name: C{"well_known.hits"} for instance.  The
     first part is one of the kinds of knowledge (C{well_known}, C{srv},
     C{a}, C{aaaa}), the second one of L{EVENTS}; C{store.failures} counts what
-    the discovery store could not do.
+    the discovery store could not do.  After C{tls} comes one of
+    L{TLS_EVENTS}.
     """
 
     def __init__(self) -> None:
@@ -40,7 +53,7 @@ class Counters:
         if number:
             self._counts[name] = self._counts.get(name, 0) + number
             for subscriber in tuple(self._subscribers):
-                # Whoever watches discovery must not be able to break it.
+                # Whoever watches must not be able to break what is watched.
                 try:
                     subscriber(name, number)
                 except Exception:  # noqa: BLE001 (it is the caller's code)

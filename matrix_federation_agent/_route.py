@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ._discovery.routing import Target
     from ._server_name import ServerName
     from .errors import Attempt, FederationError
@@ -31,6 +33,70 @@ class Step:
 
 
 @attrs.frozen
+class ShownCertificate:
+    """
+    What a server's certificate says; whatever is not printable in it is
+    escaped, and long texts are cut.
+
+    @ivar subject: the distinguished name of its owner (RFC 4514).
+    @ivar issuer: that of whoever signed it.
+    @ivar not_before: when it becomes valid.
+    @ivar not_after: when it expires.
+    @ivar names: the first of the DNS names and addresses that it is for.
+    @ivar more_names: how many it has beside them.
+    """
+
+    subject: str
+    issuer: str
+    not_before: datetime
+    not_after: datetime
+    names: tuple[str, ...] = ()
+    more_names: int = 0
+
+    def __str__(self) -> str:
+        more = f" and {self.more_names} more" if self.more_names else ""
+        named = ", ".join(self.names) or "nobody"
+        validity = f"valid from {self.not_before:%Y-%m-%d %H:%M} to {self.not_after:%Y-%m-%d %H:%M} UTC"
+        return f"certificate for {named}{more}, issued by {self.issuer}, {validity}"
+
+
+@attrs.frozen
+class Inspection:
+    """
+    What one address of a target showed of its TLS.
+
+    @ivar error: why no connection came about, or L{None}; then nothing else
+        is known.
+    @ivar tls_version: as OpenSSL calls it, C{"TLSv1.3"} for instance.
+    @ivar certificate: the server's own; L{None} where it is not checked and
+        cannot be read.
+    @ivar chain_length: how many certificates the server sent.
+    @ivar valid_until: when the first certificate of the verified chain
+        expires; L{None} where none was verified.
+    @ivar exempt: the rule by which the certificate is not checked.
+    @ivar transparency: what is known of its Certificate Transparency, in
+        words.
+    """
+
+    address: str
+    error: FederationError | None = None
+    tls_version: str = ""
+    cipher: str = ""
+    certificate: ShownCertificate | None = None
+    chain_length: int = 0
+    valid_until: datetime | None = None
+    exempt: str | None = None
+    transparency: str | None = None
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"{self.address} [{self.error.phase}]: {self.error.reason}"
+        unchecked = None if self.exempt is None else f"certificate not checked: {self.exempt}"
+        said = (self.certificate, unchecked, self.transparency)
+        return "; ".join([f"{self.address}: {self.tls_version} {self.cipher}", *(str(one) for one in said if one)])
+
+
+@attrs.frozen
 class LocatedTarget:
     """
     A target, and the addresses behind it.
@@ -39,12 +105,15 @@ class LocatedTarget:
     @ivar refused: why others may not, or why there is none.
     @ivar exempt: for addresses at which the certificate is not checked, the
         rule that says so.
+    @ivar inspections: what was found at these addresses, where they were
+        connected to in order to look at their TLS.
     """
 
     target: Target
     addresses: tuple[str, ...] = ()
     refused: tuple[Attempt, ...] = ()
     exempt: tuple[tuple[str, str], ...] = ()
+    inspections: tuple[Inspection, ...] = ()
 
     def __str__(self) -> str:
         rules = dict(self.exempt)
@@ -96,7 +165,8 @@ class Route:
     def __str__(self) -> str:
         lines = [str(self.server_name), *(f"  {step}" for step in self.steps)]
         lines += [f"  Host: {self.host_header}", f"  certificate must name: {self.tls_name}"]
-        lines += [f"  connect to {target}" for target in self.targets]
+        for target in self.targets:
+            lines += [f"  connect to {target}", *(f"    {inspection}" for inspection in target.inspections)]
         if self.failure is not None:
             lines.append(f"  failed: {self.failure}")
         return "\n".join(lines)

@@ -1,5 +1,5 @@
 """
-What discovery counts, for Prometheus (the extra C{metrics}).
+What an agent counts, for Prometheus (the extra C{metrics}).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import attrs
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from ._counters import EVENTS
+from ._counters import EVENTS, TLS, TLS_EVENTS
 from ._discovery.remembering import IPV4, IPV6, SRV, WELL_KNOWN
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ _NAMES = [f"{kind}.{event}" for kind in (WELL_KNOWN, SRV, IPV4, IPV6) for event 
 @attrs.frozen(eq=False)
 class DiscoveryCollector(Collector):
     """
-    Shows L{Counters <matrix_federation_agent.Counters>} to a registry::
+    Shows what discovery counts in L{Counters
+    <matrix_federation_agent.Counters>} to a registry::
 
         REGISTRY.register(DiscoveryCollector(agent.counters))
 
@@ -48,5 +49,30 @@ class DiscoveryCollector(Collector):
         )
         for name, number in {**dict.fromkeys(_NAMES, 0), **self._counters.snapshot()}.items():
             kind, _, event = name.partition(".")
-            family.add_metric([kind, event], number)
+            if kind != TLS:
+                family.add_metric([kind, event], number)
+        yield family
+
+
+@attrs.frozen(eq=False)
+class TrustCollector(Collector):
+    """
+    Shows how TLS handshakes ended, from the same L{Counters
+    <matrix_federation_agent.Counters>}::
+
+        REGISTRY.register(TrustCollector(agent.counters))
+    """
+
+    _counters: Counters
+
+    def collect(self) -> Iterable[Metric]:
+        """
+        Tell the numbers of this moment.
+        """
+        family = CounterMetricFamily(
+            "matrix_federation_tls", "How TLS handshakes and reloads of trust ended, by event.", labels=["event"]
+        )
+        counted = self._counters.snapshot()
+        for event in TLS_EVENTS:
+            family.add_metric([event], counted.get(f"{TLS}.{event}", 0))
         yield family

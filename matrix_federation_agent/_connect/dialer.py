@@ -14,10 +14,13 @@ from twisted.internet.error import TimeoutError as TwistedTimeoutError
 from twisted.python.failure import Failure
 
 from .._deadlines import within
+from .._tls.sessions import SessionCache
+from .._tls.trust import Trust
 from .._tls.verification import VerifiedConnectionCreator
 from ..errors import AddressDenied, Attempt, ConnectionFailed, FederationError, TimedOut, summarised
 from .addresses import denied_by, interleaved
 from .handshake import ByteBudget, HandshakeGate, OpenConnections, TrustReplaced, VerifiedTLSFactory
+from .outcomes import Outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from .._identity import Identity
     from .._policies import Address, AddressPolicy, ConnectionPolicy
     from .._reactor import IReactor
-    from .._tls.trust import Trust
 
 
 @attrs.frozen
@@ -53,6 +55,7 @@ class Dialer:
 
     @ivar open_connections: those that this dialer made and that are open.
     @ivar budget: what peers may send on them, all together.
+    @ivar outcomes: notes how handshakes end.
     """
 
     _reactor: IReactor
@@ -62,6 +65,14 @@ class Dialer:
     _hosts: HostLookup
     open_connections: OpenConnections = attrs.field(factory=OpenConnections)
     budget: ByteBudget = attrs.field(factory=ByteBudget)
+    outcomes: Outcomes = attrs.field(factory=Outcomes)
+
+    @property
+    def policy(self) -> ConnectionPolicy:
+        """
+        The limits of what this dialer does.
+        """
+        return self._policy
 
     def scoped(self, budget: ByteBudget) -> Dialer:
         """
@@ -69,6 +80,14 @@ class Dialer:
         one.
         """
         return attrs.evolve(self, open_connections=OpenConnections(self.open_connections), budget=budget)
+
+    def without_sessions(self) -> Dialer:
+        """
+        Make a dialer that verifies by the roots of now, as this one does, but
+        that neither offers TLS sessions nor remembers any.
+        """
+        apart = attrs.evolve(self._trust.generation, sessions=SessionCache(0, 0))
+        return attrs.evolve(self, trust=Trust(apart))
 
     async def connect(self, identity: Identity, targets: Sequence[Target], factory: IProtocolFactory) -> IProtocol:
         """
@@ -101,7 +120,7 @@ class Dialer:
             for address in candidates.permitted[:left]:
                 left -= 1
                 try:
-                    return await self._dial(identity, target, address, factory)
+                    return await self.dial(identity, target, address, factory)
                 except FederationError as error:
                     attempts.append(Attempt(str(target), str(address), error))
         raise summarised(identity.asked, attempts)
@@ -130,7 +149,7 @@ class Dialer:
         """
         return self._trust.generation.policy.exemption(identity.effective, address)
 
-    async def _dial(self, identity: Identity, target: Target, address: Address, factory: IProtocolFactory) -> IProtocol:
+    async def dial(self, identity: Identity, target: Target, address: Address, factory: IProtocolFactory) -> IProtocol:
         """
         Make one attempt: TCP, then TLS with the check; anew where the roots
         were replaced meanwhile.
@@ -159,7 +178,8 @@ class Dialer:
             reason = f"the TLS handshake was not finished within {seconds:g} s"
             return TimedOut(identity.asked, reason, seconds=seconds, phase="tls")
 
-        return await within(self._reactor, self._policy.tls_timeout, gate.opened, late)
+        with self.outcomes.noted(creator, address):
+            return await within(self._reactor, self._policy.tls_timeout, gate.opened, late)
 
     async def _connect_tcp(
         self, address: Address, port: int, creator: VerifiedConnectionCreator, gate: HandshakeGate
