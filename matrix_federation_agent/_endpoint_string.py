@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IStreamClientEndpoint
 
 _LISTS = ("caFile", "exemptDomain", "exemptNetwork", "allowNetwork")
-_OPTIONS = frozenset({*_LISTS, "systemRoots", "minimumTLS"})
+_OPTIONS = frozenset({*_LISTS, "systemRoots", "minimumTLS", "clientCertificate", "clientKey"})
 
 
 def parse_endpoint(reactor: Any, server_name: str, *more: str, **options: str) -> IStreamClientEndpoint:
@@ -25,7 +25,8 @@ def parse_endpoint(reactor: Any, server_name: str, *more: str, **options: str) -
     A colon inside a value is written C{\:}, as in every endpoint string.
     C{caFile}, C{exemptDomain}, C{exemptNetwork} and C{allowNetwork} take
     several values, separated by commas; C{systemRoots} is C{yes} or C{no};
-    C{minimumTLS} is C{1.2} or C{1.3}.
+    C{minimumTLS} is C{1.2} or C{1.3}; C{clientCertificate} and C{clientKey}
+    are files.
 
     @raise InvalidServerName: when the name is none.
     @raise ConfigurationError: when an option is unknown or not usable.
@@ -43,6 +44,8 @@ def parse_endpoint(reactor: Any, server_name: str, *more: str, **options: str) -
         exempt_domains=exempt_domains,
         exempt_networks=exempt_networks,
         minimum_tls=options.get("minimumTLS", "1.2"),  # type: ignore[arg-type]
+        client_certificate=options.get("clientCertificate"),
+        client_key=options.get("clientKey"),
     )
     agent = MatrixFederationAgent.new(reactor, trust=trust, addresses=AddressPolicy(allow=allow))
     return agent.endpoint(server_name)

@@ -12,6 +12,7 @@ import attrs
 from .._version import __version__
 from ..errors import ConfigurationError, InvalidURI
 from . import arguments
+from .check import Check
 from .console import PROGRAM, escaped
 from .demo import Demo
 from .request import Request
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
     from argparse import _ArgumentGroup, _SubParsersAction
     from collections.abc import Sequence
 
-Command = Resolve | Request | Demo
+Command = Resolve | Request | Check | Demo
 
 STATUSES = """\
 exit status:
-  0    done; of a request: the server answered, with whatever status
+  0    done; of a request: the server answered, with whatever status;
+       of a check: each address passed
   1    it failed, and standard error says why
   2    the command line or a setting is not usable
   130  interrupted
@@ -86,6 +88,7 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_resolve(commands)
     _add_request(commands)
+    _add_check(commands)
     _add_demo(commands)
     return parser
 
@@ -131,6 +134,12 @@ def _add_request(commands: _SubParsersAction[Parser]) -> None:
     _add_policies(parser)
 
 
+def _add_check(commands: _SubParsersAction[Parser]) -> None:
+    parser = _add_command(commands, Check, "check", "look at the TLS of a server, at each of its addresses")
+    parser.add_argument("name", type=arguments.server_name, metavar="NAME", help="a Matrix server name")
+    _add_policies(parser)
+
+
 def _add_demo(commands: _SubParsersAction[Parser]) -> None:
     _add_command(commands, Demo, "demo", "watch the agent in a federation on this machine")
 
@@ -142,6 +151,12 @@ def _add_policies(parser: Parser) -> None:
     _add_list(trust, "--exempt-domain", "GLOB", "domains whose certificates are not checked; repeatable")
     _add_list(trust, "--exempt-network", "CIDR", "addresses whose certificates are not checked; repeatable")
     trust.add_argument("--minimum-tls", choices=("1.2", "1.3"), default="1.2", help="default: 1.2")
+    trust.add_argument("--client-certificate", metavar="FILE", help="PEM file of what is shown to servers that ask")
+    trust.add_argument("--client-key", metavar="FILE", help="its private key, if it has a file of its own")
+    trust.add_argument("--ct-log-list", metavar="FILE", help="Certificate Transparency logs: JSON, version 3")
+    trust.add_argument(
+        "--required-scts", type=arguments.count, default=0, metavar="N", help="timestamps of different logs; default: 0"
+    )
     addresses = parser.add_argument_group("addresses")
     _add_list(addresses, "--allow-network", "CIDR", "connect there in any case; repeatable")
     _add_list(addresses, "--deny-network", "CIDR", "never connect there, nor to special-purpose ranges; repeatable")

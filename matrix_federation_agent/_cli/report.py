@@ -46,14 +46,21 @@ def route_lines(route: Route, console: Console) -> Iterator[str]:
     """
     Explain a route, line by line.
     """
+    yield from route_head_lines(route, console)
+    for target in route.targets:
+        yield f"  target {escaped(str(target.target))}"
+        yield from _target_lines(target, console)
+
+
+def route_head_lines(route: Route, console: Console) -> Iterator[str]:
+    """
+    Explain who must answer.
+    """
     yield console.paint(escaped(str(route.server_name)), "bold")
     for step in route.steps:
         yield f"  {console.paint(f'step {escaped(step.number)}', 'cyan')}: {escaped(step.found)}"
     yield f"  Host: {escaped(route.host_header)}"
     yield f"  TLS name: {escaped(route.tls_name)}"
-    for target in route.targets:
-        yield f"  target {escaped(str(target.target))}"
-        yield from _target_lines(target, console)
 
 
 def _target_lines(target: LocatedTarget, console: Console) -> Iterator[str]:
@@ -61,6 +68,13 @@ def _target_lines(target: LocatedTarget, console: Console) -> Iterator[str]:
     for address in target.addresses:
         note = f" (certificate not checked: {escaped(rules[address])})" if address in rules else ""
         yield f"    address {console.paint(escaped(address), 'green')}{console.paint(note, 'yellow') if note else ''}"
+    yield from refused_lines(target, console)
+
+
+def refused_lines(target: LocatedTarget, console: Console) -> Iterator[str]:
+    """
+    Say what of a target may not be connected to, or was not found.
+    """
     for attempt in target.refused:
         yield f"    {console.paint('refused', 'red')}: {escaped(attempt.error.reason)}"
 
@@ -106,7 +120,7 @@ def failure_json(error: FederationError) -> dict[str, Any]:
     C{target}, C{address}, C{type}, C{phase} and C{reason}.
     """
     attempts = [{"target": attempt.target, **attempt_json(attempt)} for attempt in error.attempts]
-    return {**_error_json(error), "attempts": attempts}
+    return {**error_json(error), "attempts": attempts}
 
 
 def attempt_json(attempt: Attempt) -> dict[str, Any]:
@@ -114,10 +128,13 @@ def attempt_json(attempt: Attempt) -> dict[str, Any]:
     Describe an attempt at a known target: C{address} (or null), C{type},
     C{phase} and C{reason}.
     """
-    return {"address": attempt.address, **_error_json(attempt.error)}
+    return {"address": attempt.address, **error_json(attempt.error)}
 
 
-def _error_json(error: FederationError) -> dict[str, Any]:
+def error_json(error: FederationError) -> dict[str, Any]:
+    """
+    Describe an error alone: C{type}, C{phase} and C{reason}.
+    """
     phase = None if isinstance(error, CommandTimedOut) else error.phase
     return {"type": type(error).__name__, "phase": phase, "reason": error.reason}
 

@@ -1,5 +1,5 @@
 """
-The options that C{resolve} and C{request} share, as policies.
+The options that C{resolve}, C{request} and C{check} share, as policies.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ _OPTIONS = {
     "allow": "--allow-network",
     "deny": "--deny-network",
     "minimum_tls": "--minimum-tls",
+    "client_certificate": "--client-certificate",
+    "client_key": "--client-key",
+    "ct_log_list": "--ct-log-list",
+    "required_scts": "--required-scts",
 }
 
 
@@ -71,6 +75,10 @@ class Settings:
             exempt_domains=options.exempt_domain,
             exempt_networks=options.exempt_network,
             minimum_tls=options.minimum_tls,
+            client_certificate=options.client_certificate,
+            client_key=options.client_key,
+            ct_log_list=options.ct_log_list,
+            required_scts=options.required_scts,
         )
         # A denied network of the user's own makes the rule stricter: the
         # usual ones stay.
