@@ -7,8 +7,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, generate_latest
 
 from matrix_federation_agent import Counters
-from matrix_federation_agent._counters import EVENTS
-from matrix_federation_agent.metrics import DiscoveryCollector
+from matrix_federation_agent._counters import EVENTS, TLS_EVENTS
+from matrix_federation_agent.metrics import DiscoveryCollector, TrustCollector
 from tests.case import TestCase
 
 NAME = "matrix_federation_discovery_total"
@@ -63,6 +63,7 @@ class DiscoveryCollectorTests(TestCase):
         Each is shown once, whatever was counted.
         """
         self.counters.add("a.hits")
+        self.counters.add("tls.verified")
         (family,) = self.registry.collect()
         labels = [(sample.labels["kind"], sample.labels["event"]) for sample in family.samples]
         self.assertEqual((len(labels), len(set(labels))), (4 * len(EVENTS) + 1,) * 2)
@@ -78,3 +79,51 @@ class DiscoveryCollectorTests(TestCase):
         Agents that count apart are not mixed up by accident.
         """
         self.assertRaises(ValueError, self.registry.register, DiscoveryCollector(Counters()))
+
+
+class TrustCollectorTests(TestCase):
+    """
+    L{TrustCollector}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Register one, beside the other.
+        """
+        super().setUp()
+        self.counters = Counters()
+        self.registry = CollectorRegistry(auto_describe=True)
+        self.registry.register(DiscoveryCollector(self.counters))
+        self.registry.register(TrustCollector(self.counters))
+
+    def samples(self) -> dict[str, float]:
+        """
+        Read the numbers of TLS.
+        """
+        (family,) = [one for one in self.registry.collect() if one.name == "matrix_federation_tls"]
+        return {one.labels["event"]: one.value for one in family.samples}
+
+    def test_what_was_counted_is_shown(self) -> None:
+        """
+        A number stands under its event, and what discovery counted does not.
+        """
+        self.counters.add("tls.exempt", 3)
+        self.counters.add("a.failures")
+        self.assertEqual(self.samples(), {**dict.fromkeys(TLS_EVENTS, 0), "exempt": 3})
+
+    def test_they_stand_apart(self) -> None:
+        """
+        What TLS counts is not shown as something that discovery did.
+        """
+        self.counters.add("tls.exempt")
+        sample = self.registry.get_sample_value(NAME, {"kind": "tls", "event": "exempt"})
+        self.assertIsNone(sample)
+
+    def test_it_is_a_counter(self) -> None:
+        """
+        Prometheus is told so in its own format.
+        """
+        text = generate_latest(self.registry).decode("utf-8")
+        self.assertIn(
+            '# TYPE matrix_federation_tls_total counter\nmatrix_federation_tls_total{event="verified"} 0.0\n', text
+        )

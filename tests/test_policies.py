@@ -39,8 +39,47 @@ DOMAINS = [
     (["*"], "ex.com", "domain *"),
     (["*"], "192.0.2.1", None),
     (["*"], "[2001:db8::1]", None),
+    (["*.*.*.*"], "192.0.2.1", None),
+    (["*1"], "192.0.2.1", None),
+    (["*"], "[::ffff:192.0.2.1]:8448", None),
+    (["?x.com"], "ex.com", "domain ?x.com"),
+    (["?x.com"], "x.com", None),
+    (["a?b.example"], "a.b.example", "domain a?b.example"),
+    (["a*b.example"], "ab.example", "domain a*b.example"),
+    (["a*b.example"], "a.x.b.example", "domain a*b.example"),
+    (["*.example"], "a.examplex", None),
+    (["*.example"], "xexample", None),
+    (["ex.com"], "ex.com:443", "domain ex.com"),
+    (["ex.com."], "ex.com", None),
+    (["ex.com*"], "ex.com.evil.example", "domain ex.com*"),
     ([], "ex.com", None),
 ]
+
+# T3 and T4 together: a server name, the address that is dialled, and the decision of four policies: one without
+# exemptions, one with a domain, one with a network, one with both.
+DECISIONS = [
+    ("abc.onion", None, "-d-d"),
+    ("abc.onion", "10.0.0.1", "-dnd"),
+    ("abc.onion", "::ffff:10.0.0.1", "-dnd"),
+    ("abc.onion", "192.0.2.1", "-d-d"),
+    ("abc.onion", "2001:db8::1", "-d-d"),
+    ("ex.com", None, "----"),
+    ("ex.com", "10.0.0.1", "--nn"),
+    ("ex.com", "::ffff:10.0.0.1", "--nn"),
+    ("ex.com", "192.0.2.1", "----"),
+    ("ex.com", "2001:db8::1", "----"),
+    ("10.0.0.1", None, "----"),
+    ("10.0.0.1", "10.0.0.1", "--nn"),
+    ("10.0.0.1", "::ffff:10.0.0.1", "--nn"),
+    ("10.0.0.1", "192.0.2.1", "----"),
+    ("[::ffff:10.0.0.1]:8448", None, "----"),
+    ("[::ffff:10.0.0.1]:8448", "::ffff:10.0.0.1", "--nn"),
+    ("[2001:db8::1]", None, "----"),
+    ("[2001:db8::1]", "2001:db8::1", "----"),
+    ("[2001:db8::1]", "10.0.0.1", "--nn"),
+]
+
+RULES = {"-": None, "d": "domain *.onion", "n": "network 10.0.0.0/8"}
 
 # Networks of exempt_networks, the address that is dialled, and the rule.
 NETWORKS = [
@@ -48,7 +87,28 @@ NETWORKS = [
     (["10.0.0.0/8"], "11.0.0.0", None),
     (["10.0.0.0/8"], "::ffff:10.1.2.3", "network 10.0.0.0/8"),
     (["10.0.0.0/8"], "::10.1.2.3", None),
+    # Only the mapped form is the IPv4 address itself: the others leave it to somebody else where they lead.
     (["10.0.0.0/8"], "64:ff9b::10.1.2.3", None),
+    (["10.0.0.0/8"], "64:ff9b:1::10.1.2.3", None),
+    (["10.0.0.0/8"], "::ffff:0:10.1.2.3", None),
+    (["10.0.0.0/8"], "2002:a01:203::1", None),
+    (["10.0.0.0/8"], "2001:0:a01:203::", None),
+    (["10.0.0.0/8"], "2001::f5fe:fdfc", None),
+    (["10.0.0.0/8"], "fe80::5efe:10.1.2.3", None),
+    (["64:ff9b::/96"], "64:ff9b::10.1.2.3", "network 64:ff9b::/96"),
+    (["64:ff9b::/96"], "10.1.2.3", None),
+    (["2002:a01::/32"], "2002:a01:203::1", "network 2002:a01::/32"),
+    (["10.1.2.3"], "10.1.2.3", "network 10.1.2.3/32"),
+    (["10.1.2.3"], "10.1.2.2", None),
+    (["10.1.2.3"], "10.1.2.4", None),
+    (["::ffff:0:0/96"], "192.0.2.1", "network 0.0.0.0/0"),
+    (["::ffff:0:0/96"], "2001:db8::1", None),
+    (["::/0"], "fc00::1", "network ::/0"),
+    (["fc00::/8"], "fcff:ffff::1", "network fc00::/8"),
+    (["fc00::/8"], "fd00::1", None),
+    (["200::/7"], "3ff:ffff::1", "network 200::/7"),
+    (["200::/7"], "400::1", None),
+    (["200::/7"], "1ff:ffff::1", None),
     (["::ffff:10.0.0.0/104"], "10.1.2.3", "network 10.0.0.0/8"),
     (["::ffff:10.0.0.0/104"], "::ffff:10.1.2.3", "network 10.0.0.0/8"),
     (["::ffff:10.0.0.0/104"], "11.0.0.0", None),
@@ -146,6 +206,15 @@ class ExemptionTests(TestCase):
         dialled = [ip_address("10.0.0.1"), ip_address("192.0.2.1"), None]
         found = [policy.exemption(ServerName("10.0.0.1"), address) for address in dialled]
         self.assertEqual(found, ["network 10.0.0.0/8", None, None])
+
+    def test_t3_t4_decisions(self) -> None:
+        """A domain counts before a network, and each only for what it is about."""
+        domains, networks = ["*.onion"], ["10.0.0.0/8"]
+        policies = [TrustPolicy(exempt_domains=d, exempt_networks=n) for n in ([], networks) for d in ([], domains)]
+        for name, dialled, decisions in DECISIONS:
+            address = None if dialled is None else ip_address(dialled)
+            found = [policy.exemption(ServerName(name), address) for policy in policies]
+            self.assertEqual(found, [RULES[one] for one in decisions], f"T3 T4 {name} {dialled}")
 
     def test_t3_names_are_exempt_wherever_they_live(self) -> None:
         """For a domain the address does not matter, not even when there is none."""

@@ -4,9 +4,10 @@ Tests of C{matrix_federation_agent._route}: a route explains itself.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from ipaddress import IPv4Network
 
-from matrix_federation_agent import LocatedTarget, Route, ServerName, Step
+from matrix_federation_agent import Inspection, LocatedTarget, Route, ServerName, ShownCertificate, Step
 from matrix_federation_agent._discovery.routing import Target
 from matrix_federation_agent.errors import AddressDenied, Attempt, ServiceUnavailable
 
@@ -56,7 +57,7 @@ class RouteTests(TestCase):
             "Route(server_name=ServerName('ex.example'), effective=ServerName('ex.example'), "
             "steps=(Step(number='6', found='the default port'),), "
             "targets=(LocatedTarget(target=Target(host=ServerName('M.ex.example'), port=443), "
-            "addresses=(), refused=(), exempt=()),), failure=None)"
+            "addresses=(), refused=(), exempt=(), inspections=()),), failure=None)"
         )
         self.assertEqual(repr(route), expected)
 
@@ -82,3 +83,42 @@ class LocatedTargetTests(TestCase):
     def test_refused_addresses_give_their_reason(self) -> None:
         """An address that may not be dialled is told with the reason of its error."""
         self.assertEqual(str(LocatedTarget(TARGET, (), (DENIED,))), f"M.ex.example:443: {DENIED.error.reason}")
+
+
+SHOWN = ShownCertificate(
+    "CN=a", "O=Root", datetime(2026, 1, 2, tzinfo=UTC), datetime(2027, 3, 4, tzinfo=UTC), ("a", "b")
+)
+
+
+class InspectionTests(TestCase):
+    """L{Inspection}."""
+
+    def test_what_was_seen(self) -> None:
+        """Version, cipher, certificate, and what is known beside."""
+        seen = Inspection("192.0.2.1", None, "TLSv1.3", "AES", SHOWN, 2, None, "domain *", "2 valid timestamps")
+        expected = (
+            "192.0.2.1: TLSv1.3 AES; certificate for a, b, issued by O=Root, valid from 2026-01-02 00:00 to "
+            "2027-03-04 00:00 UTC; certificate not checked: domain *; 2 valid timestamps"
+        )
+        self.assertEqual(str(seen), expected)
+
+    def test_what_is_not_known(self) -> None:
+        """What nobody knows is left out."""
+        self.assertEqual(str(Inspection("192.0.2.1", None, "TLSv1.2", "AES")), "192.0.2.1: TLSv1.2 AES")
+
+    def test_a_failure(self) -> None:
+        """It has its phase and its reason."""
+        self.assertEqual(str(Inspection("10.0.0.1", DENIED.error)), f"10.0.0.1 [policy]: {DENIED.error.reason}")
+
+    def test_names_that_were_left_out(self) -> None:
+        """Their number is told; and that there is none at all."""
+        names = [str(ShownCertificate("", "", SHOWN.not_before, SHOWN.not_after, *rest)) for rest in ((("a",), 3), ())]
+        self.assertEqual(
+            [text.split(",")[0] for text in names], ["certificate for a and 3 more", "certificate for nobody"]
+        )
+
+    def test_a_route_lists_them(self) -> None:
+        """They stand below their target."""
+        located = LocatedTarget(TARGET, ("192.0.2.1",), inspections=(Inspection("192.0.2.1", None, "TLSv1.2", "AES"),))
+        lines = str(Route(EXAMPLE, DELEGATED, STEPS, (located,))).splitlines()
+        self.assertEqual(lines[-2:], ["  connect to M.ex.example:443: 192.0.2.1", "    192.0.2.1: TLSv1.2 AES"])

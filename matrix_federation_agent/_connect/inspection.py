@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 from cryptography import x509
-from twisted.internet.defer import DeferredSemaphore
 from twisted.internet.protocol import Factory, Protocol
 
 from .._deadlines import gathered
@@ -18,7 +17,7 @@ from .._route import Inspection, ShownCertificate
 from ..errors import FederationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from OpenSSL import SSL
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from .._route import LocatedTarget
     from .dialer import Dialer
     from .handshake import BoundedTLSTransport
+
+    Place = tuple[Target, str]
 
 AT_ONCE = 4
 """
@@ -56,10 +57,13 @@ async def inspected(dialer: Dialer, identity: Identity, targets: Sequence[Locate
     @param identity: who must answer.
     @return: the same targets, with their inspections.
     """
-    inspector = _Inspector(dialer.without_sessions(), identity, DeferredSemaphore(AT_ONCE))
-    looked_at = await gathered(
-        [inspector.at(target, chosen) for target, chosen in _bounded(targets, dialer.policy)],
-    )
+    chosen = list(_bounded(targets, dialer.policy))
+    places = dict.fromkeys((target.target, address) for target, addresses in chosen for address in addresses)
+    seen = await _all_seen(dialer.without_sessions(), identity, places)
+    looked_at = [
+        attrs.evolve(target, inspections=tuple(seen[target.target, address] for address in addresses))
+        for target, addresses in chosen
+    ]
     return (*looked_at, *targets[len(looked_at) :])
 
 
@@ -76,43 +80,34 @@ def _bounded(
         yield target, chosen
 
 
-@attrs.frozen(eq=False)
-class _Inspector:
+async def _all_seen(dialer: Dialer, identity: Identity, places: Iterable[Place]) -> dict[Place, Inspection]:
     """
-    Looks at one server, a few addresses at a time.
+    Look at some places, a few at a time.
     """
+    seen: dict[Place, Inspection] = {}
+    left = iter(places)
 
-    _dialer: Dialer
-    _identity: Identity
-    _few: DeferredSemaphore
+    async def one_after_the_other() -> None:
+        for target, address in left:
+            seen[target, address] = await _look(dialer, identity, target, address)
 
-    async def at(self, target: LocatedTarget, addresses: Sequence[str]) -> LocatedTarget:
-        """
-        Look at the addresses of one target.
-        """
-        inspections = await gathered([self._in_turn(target.target, address) for address in addresses])
-        return attrs.evolve(target, inspections=tuple(inspections))
+    await gathered([one_after_the_other() for _ in range(AT_ONCE)])
+    return seen
 
-    async def _in_turn(self, target: Target, address: str) -> Inspection:
-        await self._few.acquire()
-        try:
-            return await self._look(target, address)
-        finally:
-            self._few.release()
 
-    async def _look(self, target: Target, address: str) -> Inspection:
-        """
-        Connect, read what TLS knows, and hang up.
-        """
-        try:
-            silent = await self._dialer.dial(self._identity, target, ip_address(address), Factory.forProtocol(Protocol))
-        except FederationError as error:
-            return Inspection(address, error)
-        transport = cast("BoundedTLSTransport", cast("Protocol", silent).transport)
-        try:
-            return _seen(address, transport)
-        finally:
-            transport.abortConnection()  # type: ignore[no-untyped-call]
+async def _look(dialer: Dialer, identity: Identity, target: Target, address: str) -> Inspection:
+    """
+    Connect, read what TLS knows, and hang up.
+    """
+    try:
+        silent = await dialer.dial(identity, target, ip_address(address), Factory.forProtocol(Protocol))
+    except FederationError as error:
+        return Inspection(address, error)
+    transport = cast("BoundedTLSTransport", cast("Protocol", silent).transport)
+    try:
+        return _seen(address, transport)
+    finally:
+        transport.abortConnection()  # type: ignore[no-untyped-call]
 
 
 def _seen(address: str, transport: BoundedTLSTransport) -> Inspection:

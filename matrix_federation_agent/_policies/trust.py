@@ -106,6 +106,13 @@ class TrustPolicy:
         """
         Decide whether one connection may go unverified.
 
+        An IPv4-mapped IPv6 address counts as its IPv4, because for a socket
+        it is that address.  An address that merely leads to an IPv4 address
+        by way of a translator or a tunnel (NAT64, 6to4, Teredo) does not:
+        whoever runs that is somebody else, and where L{AddressPolicy} must
+        take such an address for both in order to refuse more, this would
+        exempt more.  Who means one names its own network.
+
         @param identity: who is meant to answer.
         @param address: the address that this very connection dials, or
             L{None} where it is not known, as through a proxy.

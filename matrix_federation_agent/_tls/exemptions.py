@@ -34,21 +34,21 @@ class ExemptionLog:
         """
         self._told: BoundedMap[bool] = BoundedMap(limit)
 
-    def note(self, effective: ServerName, rule: str, peer: object) -> None:
+    def note(self, effective: ServerName, rule: str, address: object) -> None:
         """
         Tell of a connection that was made, unless its destination is known.
 
-        @param peer: where the connection goes.
+        @param address: where it goes.
         """
         destination = f"{effective} {rule}"
         if self._told.get(destination):
             return
         self._told.put(destination, True)  # noqa: FBT003 (the map remembers keys)
         _log.info(
-            "The certificate of {effective} is not checked, by the rule {rule} (connected to {peer})",
+            "The certificate of {effective} is not checked, by the rule {rule} (connected to {address})",
             effective=str(effective),
             rule=rule,
-            peer=str(peer),
+            address=str(address),
         )
 
     def forget(self) -> None:
