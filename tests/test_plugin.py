@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -136,6 +138,23 @@ class EndpointStringTests(TestCase):
         )
         self.assertTrue(IStreamClientEndpoint.providedBy(self.endpoint(description)))
 
+    def test_client_certificate(self) -> None:
+        """
+        The key is in the same file, or in one of its own.
+        """
+        issued = self.federation.certificates.issue("client.test")
+        both, certificate, key = (self.mktemp() for _ in range(3))
+        Path(both).write_bytes(issued.certificate_pem + issued.private_key_pem)
+        Path(certificate).write_bytes(issued.certificate_pem)
+        Path(key).write_bytes(issued.private_key_pem)
+        for options, expected in (
+            (f"clientCertificate={both}", (both, None)),
+            (f"clientCertificate={certificate}:clientKey={key}", (certificate, key)),
+        ):
+            endpoint: Any = self.endpoint(f"matrix:example.org:{options}")
+            policy = endpoint._agent._trust.generation.policy
+            self.assertEqual((policy.client_certificate, policy.client_key), expected)
+
     def test_no_server_name(self) -> None:
         """
         What is no server name is an error of the string, not of the connection.
@@ -160,6 +179,7 @@ class EndpointStringTests(TestCase):
             ("exemptNetwork=10.0.0.0/33", "exempt_networks"),
             ("allowNetwork=ten", "allow"),
             ("exemptDomain=münchen.example", "exempt_domains"),
+            ("clientKey=key.pem", "client_key"),
         ]:
             self.assert_refused(f"matrix:example.org:{option}", setting)
 

@@ -8,6 +8,7 @@ mypy must find; a mark without an error is itself an error (C{warn_unused_ignore
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Any, assert_type
@@ -25,11 +26,13 @@ from matrix_federation_agent import (
     Counters,
     DiscoveryPolicy,
     FederationURL,
+    Inspection,
     Known,
     LocatedTarget,
     MatrixFederationAgent,
     Route,
     ServerName,
+    ShownCertificate,
     Step,
     TrustPolicy,
     __version__,
@@ -127,6 +130,20 @@ async def routes(agent: MatrixFederationAgent) -> None:
     assert_type(route.host_header, str)
     assert_type(route.failure, FederationError | None)
     route.steps = ()  # type: ignore[misc]
+
+
+async def checks(agent: MatrixFederationAgent) -> None:
+    """What a check has seen stands in the route."""
+    assert_type(agent.check("ex.com"), Deferred[Route])
+    (inspection,) = (await agent.check(ServerName("ex.com"))).targets[0].inspections
+    assert_type(inspection, Inspection)
+    assert_type(inspection.error, FederationError | None)
+    assert_type(inspection.exempt, str | None)
+    assert_type(inspection.valid_until, datetime | None)
+    assert_type(inspection.certificate, ShownCertificate | None)
+    if inspection.certificate is not None:
+        assert_type(inspection.certificate.names, tuple[str, ...])
+        assert_type(inspection.certificate.not_after, datetime)
 
 
 def memory(agent: MatrixFederationAgent) -> None:

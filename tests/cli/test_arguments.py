@@ -59,6 +59,13 @@ class ArgumentTests(TestCase):
             ["", "0", "-1", "nan", "inf", "1e300", "86401", "1s"],
         )
 
+    def test_count(self) -> None:
+        """
+        Digits, and not too many.
+        """
+        bad = ["", "-1", "+1", "1.0", "1_0", " 1", "1\n", "\N{ARABIC-INDIC DIGIT TWO}", "1" * 10]
+        self.check(arguments.count, {"0": 0, "2": 2, "999999999": 999999999}, bad)
+
     def test_method(self) -> None:
         """
         A token, in the case in which it was given.

@@ -10,6 +10,7 @@ from typing import cast
 from twisted.web.http_headers import Headers
 
 from matrix_federation_agent import AddressPolicy, ServerName, TrustPolicy, __version__
+from matrix_federation_agent._cli.check import Check
 from matrix_federation_agent._cli.demo import Demo
 from matrix_federation_agent._cli.parser import parse
 from matrix_federation_agent._cli.request import Request
@@ -104,6 +105,22 @@ class RequestTests(TestCase):
         self.assertEqual([[b"application/json"], [b"text/plain"]], found)
 
 
+class CheckTests(TestCase):
+    """
+    C{check}.
+    """
+
+    def test_options(self) -> None:
+        """
+        It takes a name, and the policies of every other command.
+        """
+        self.assertEqual(Check(NAME, Settings()), command("check", "a.example"))
+        options = "--client-certificate a.pem --client-key b.pem --ct-log-list c.json --required-scts 2"
+        found = command("check", "a.example", "--json", *options.split())
+        trust = TrustPolicy(client_certificate="a.pem", client_key="b.pem", ct_log_list="c.json", required_scts=2)
+        self.assertEqual(Check(NAME, Settings(trust), json=True), found)
+
+
 class DemoTests(TestCase):
     """
     C{demo}.
@@ -128,7 +145,7 @@ class UsageTests(TestCase):
         """
         lines = {
             "": "COMMAND",
-            "check a": "COMMAND",
+            "inspect a": "COMMAND",
             "resolve": "NAME",
             "resolve a/b": "NAME",
             "resolve a --jso": "--jso",
@@ -139,6 +156,12 @@ class UsageTests(TestCase):
             "resolve a --exempt-network b": "--exempt-network",
             "resolve a --allow-network 10.0.0.1/8": "--allow-network",
             "resolve a --deny-network b": "--deny-network",
+            "resolve a --client-key b": "--client-key",
+            "resolve a --required-scts b": "--required-scts",
+            "resolve a --required-scts -1": "--required-scts",
+            "resolve a --required-scts 1": "--required-scts",
+            "check": "NAME",
+            "check a --explain": "--explain",
             "request a": "PATH",
             "request a b": "PATH",
             "request a /\N{SNOWMAN}": "PATH",
@@ -176,7 +199,7 @@ class UsageTests(TestCase):
         Both are said on standard output, with status 0.
         """
         self.assertEqual((0, f"matrix-federation {__version__}\n".encode()), _output("--version"))
-        for line in ("-h", "resolve -h", "request -h", "demo -h"):
+        for line in ("-h", "resolve -h", "request -h", "check -h", "demo -h"):
             status, output = _output(*line.split())
             self.assertEqual(0, status)
             self.assertIn(b"exit status:", output)
