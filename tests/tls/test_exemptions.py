@@ -56,8 +56,14 @@ class ExemptionLogTests(TestCase):
         with capturedLogs() as events:
             ExemptionLog().note(ServerName("Ex.com:1"), "domain *", ADDRESS)
         (event,) = events
-        fields = {name: event[name] for name in ("log_level", "effective", "rule", "address")}
-        expected = {"log_level": LogLevel.info, "effective": "Ex.com:1", "rule": "domain *", "address": "192.0.2.1"}
+        fields = {name: event[name] for name in ("log_level", "log_namespace", "effective", "rule", "address")}
+        expected = {
+            "log_level": LogLevel.info,
+            "log_namespace": ExemptionLog.__module__,
+            "effective": "Ex.com:1",
+            "rule": "domain *",
+            "address": "192.0.2.1",
+        }
         self.assertEqual(fields, expected)
 
     def test_once_a_destination(self) -> None:
