@@ -188,6 +188,14 @@ class UsageTests(TestCase):
             self.assertNotIn("\x1b", said.errors)
             self.assertIn("x1b[2J", said.errors)
 
+    def test_settings_with_an_option(self) -> None:
+        """
+        An error that comes later, from a file for instance, names the option as well.
+        """
+        names = ("client_certificate", "client_key", "ct_log_list", "required_scts")
+        found = [setting_error(ConfigurationError.of(name, "bar")) for name in names]
+        self.assertEqual([f"argument --{name.replace('_', '-')}: bar" for name in names], found)
+
     def test_settings_without_an_option(self) -> None:
         """
         An error in something that is no option names it as it is.

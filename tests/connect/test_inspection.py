@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -14,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.python.failure import Failure
 
 from matrix_federation_agent import ConnectionPolicy, Inspection, LocatedTarget, TrustPolicy
@@ -22,13 +24,30 @@ from matrix_federation_agent._connect.inspection import AT_ONCE, _first_end, _se
 from matrix_federation_agent.errors import CertificateRejected, ConnectionFailed, InvalidServerName, TimedOut
 from matrix_federation_agent.testing import Certificate, Fault
 from tests.case import TestCase
-from tests.conformance.case import FederationCase, RawServer, until, watched
+from tests.conformance.case import FederationCase, RawServer, WatchedCertificate, until, watched
 from tests.connect.in_memory import IDENTITY
 from tests.connect.test_dialer import DialerCase, target
 from tests.connect.test_handshake import HandshakeCase
 
 EX = "192.0.2.1"
 NOW = datetime(2026, 5, 6, tzinfo=UTC)
+
+
+@attrs.frozen
+class OneServer(WatchedCertificate):
+    """
+    A certificate whose server has one memory of sessions, at however many addresses it listens.
+    """
+
+    made: list[IOpenSSLContextFactory] = attrs.field(factory=list)
+
+    def context_factory(self) -> IOpenSSLContextFactory:
+        """
+        Make the TLS settings of the server, once.
+        """
+        if not self.made:
+            self.made.append(super().context_factory())
+        return self.made[0]
 
 
 def parsed(certificate: Certificate) -> x509.Certificate:
@@ -109,6 +128,15 @@ class SightTests(CheckCase):
             ),
         )
         self.assertEqual(seen.certificate.not_after, expected.not_valid_after_utc)
+
+    async def test_a_root_that_expires_before_the_certificate(self) -> None:
+        """
+        Trust ends with the first of the chain, whichever that is.
+        """
+        self.listen(self.certificates.issue("ex.com", not_after=datetime(9000, 1, 1, tzinfo=UTC)))
+        (seen,) = await self.inspections()
+        root = x509.load_pem_x509_certificate(self.certificates.root_pem)
+        self.assertEqual(seen.valid_until, root.not_valid_after_utc)
 
     async def test_what_was_agreed_on(self) -> None:
         """
@@ -223,6 +251,19 @@ class ConnectionTests(CheckCase):
         await self.inspections()
         await self.get("ex.com", self.agent)
         self.assertEqual(self.agent.counters.snapshot()["tls.verified"], 2)
+
+    async def test_T5_no_session_within_a_check(self) -> None:
+        """
+        Each address proves itself, also where the ones before it left a session (in TLS 1.2, at once).
+        """
+        issued = self.certificates.issue("a.test")
+        certificate = OneServer(issued.certificate_pem, issued.private_key_pem, newest=SSL.TLS1_2_VERSION)
+        for number in range(2, 2 + 2 * AT_ONCE):
+            self.dns.add_address("a.test", f"192.0.2.{number}")
+            self.listen(certificate, f"192.0.2.{number}")
+        await self.inspections("a.test:8448")
+        counted = {name: number for name, number in self.agent.counters.snapshot().items() if name.startswith("tls.")}
+        self.assertEqual(counted, {"tls.verified": 2 * AT_ONCE})
 
     async def test_denied_addresses_are_not_dialled(self) -> None:
         """
@@ -340,7 +381,8 @@ class CertificateTests(TestCase):
         """
         found = shown(made("\x1b[2J\N{SNOWMAN}\u202e", ["a\n.test"]))
         assert found is not None
-        self.assertEqual((found.subject, found.names), ("CN=\\x1b[2J\N{SNOWMAN}\\u202e", ("a\\n.test",)))
+        name = "CN=\\x1b[2J\N{SNOWMAN}\\u202e"
+        self.assertEqual((found.subject, found.issuer, found.names), (name, name, ("a\\n.test",)))
 
     def test_long_texts(self) -> None:
         """
