@@ -101,6 +101,7 @@ class MatrixFederationAgent:
         self._trust = trust
         trust.subscribe(pool.retire)
         trust.subscribe(dialer.outcomes.exemptions.forget)
+        trust.subscribe(lambda: counters.add(f"{TLS}.reloads"))
         self._user_agent = user_agent
         self._running: set[Deferred[Any]] = set()
         self._closed = False
@@ -254,7 +255,6 @@ class MatrixFederationAgent:
         except ConfigurationError:
             self.counters.add(f"{TLS}.reload_failures")
             raise
-        self.counters.add(f"{TLS}.reloads")
 
     def close(self) -> Deferred[None]:
         """

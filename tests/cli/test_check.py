@@ -10,7 +10,9 @@ from typing import Any
 from cryptography import x509
 
 from matrix_federation_agent import Inspection, LocatedTarget, Route, ServerName, ShownCertificate, Step
+from matrix_federation_agent._cli.check import Check
 from matrix_federation_agent._cli.inspections import check_lines, failed_attempts, trouble_lines
+from matrix_federation_agent._cli.settings import Settings
 from matrix_federation_agent._discovery.routing import Target
 from matrix_federation_agent.errors import Attempt, ConnectionFailed, ServiceUnavailable
 from matrix_federation_agent.testing import Certificate, Fault
@@ -293,6 +295,14 @@ class LinesTests(TestCase):
         console = MemoryConsole().console()
         text = "".join([*check_lines(found, NOW, console), *trouble_lines(found, failed_attempts(found))])
         self.assertNotIn("\x1b", text)
+
+    def test_nothing_was_looked_at(self) -> None:
+        """
+        Then nothing has passed, whatever the reason.
+        """
+        memory = MemoryConsole()
+        status = Check(NAME, Settings())._tell(route(), NOW, memory.console())
+        self.assertEqual((1, "matrix-federation: a.test: 0 failed, 0 passed\n"), (status, memory.errors.getvalue()))
 
     def test_attempts(self) -> None:
         """

@@ -109,8 +109,9 @@ class SQLiteTests(StoreCase):
         second = self.agent(discovery=PATIENT)
         self.assertEqual(await statuses(second, names), [200] * 3)
         self.assertEqual(self.servers.asked(), (0, 0))
+        counted = second.counters.snapshot()
         self.assertEqual(
-            {name: number for name, number in second.counters.snapshot().items() if not name.endswith("shared")},
+            {name: counted[name] for name in counted if not name.endswith("shared") and not name.startswith("tls.")},
             {"well_known.loaded": 3, "srv.loaded": 3, "a.loaded": 3, "aaaa.loaded": 3},
         )
 

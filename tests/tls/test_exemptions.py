@@ -258,6 +258,14 @@ class AgentTests(FederationCase):
             self.agent._pool.retire()
         self.assertEqual(self.counted(), {"tls.verified": 1, "tls.resumed": 1})
 
+    def test_T7_every_succession_is_a_reload(self) -> None:
+        """
+        Whoever reads the files again, it is counted.
+        """
+        trust = self.agent._trust
+        trust.succeed(TrustGeneration.load(trust.generation.policy))
+        self.assertEqual(self.counted(), {"tls.reloads": 1})
+
     def test_T7_reloads_are_counted(self) -> None:
         """
         Those that succeed, and those that fail.
