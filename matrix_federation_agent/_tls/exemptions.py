@@ -45,7 +45,7 @@ class ExemptionLog:
             return
         self._told.put(destination, True)  # noqa: FBT003 (the map remembers keys)
         _log.info(
-            "the certificate of {effective} is not checked, by the rule {rule} (connected to {address})",
+            "The certificate of {effective} is not checked, by the rule {rule} (connected to {address})",
             effective=str(effective),
             rule=rule,
             address=str(address),
