@@ -19,6 +19,7 @@ from ._discovery.remembering import Known
 from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, TrustPolicy
 from ._route import Inspection, LocatedTarget, Route, ShownCertificate, Step
 from ._server_name import ServerName
+from ._tls.https_policy import https_policy
 from ._uri import FederationURL, federation_url
 from ._version import __version__
 
@@ -39,4 +40,5 @@ __all__ = [
     "TrustPolicy",
     "__version__",
     "federation_url",
+    "https_policy",
 ]

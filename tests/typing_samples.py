@@ -15,10 +15,16 @@ from typing import Any, assert_type
 
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
 from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from twisted.web.iweb import IAgent, IBodyProducer, IPolicyForHTTPS, IResponse
 
 from matrix_federation_agent import (
     AddressPolicy,
@@ -37,6 +43,7 @@ from matrix_federation_agent import (
     TrustPolicy,
     __version__,
     federation_url,
+    https_policy,
 )
 from matrix_federation_agent.errors import AddressDenied, Attempt, FederationError, ResolutionFailed
 
@@ -162,6 +169,19 @@ async def connections(agent: MatrixFederationAgent, factory: IProtocolFactory) -
     agent.forget()
     agent.forget("ex.com")
     assert_type(agent.close(), Deferred[None])
+
+
+def alone(reactor: Any) -> IPolicyForHTTPS:
+    """Trust goes where an C{IPolicyForHTTPS} does."""
+    https_policy()  # type: ignore[call-arg]
+    policy = https_policy(TrustPolicy())
+    creator = policy.creatorForNetloc(b"ex.com", 443)
+    assert_type(creator, IOpenSSLClientConnectionCreator)
+    policy.creatorForNetloc("ex.com", 443)  # type: ignore[arg-type]
+    wrapClientTLS(creator, HostnameEndpoint(reactor, b"ex.com", 443))
+    HTTPClient(Agent(reactor, contextFactory=policy))
+    policy.reload_trust()
+    return policy
 
 
 async def failures(agent: MatrixFederationAgent) -> str:

@@ -86,7 +86,7 @@ class VerifiedConnectionCreator:
         Make the connection.  It holds this object, never the protocol, so
         that no cycle keeps closed connections alive.
         """
-        connection = SSL.Connection(self.generation.context, None)
+        connection = self.new_connection()
         if self._effective.literal is None:
             # RFC 6066, section 3: SNI carries DNS names, never addresses.
             connection.set_tlsext_host_name(self._effective.tls_name.encode("ascii"))
@@ -96,6 +96,12 @@ class VerifiedConnectionCreator:
         else:
             connection.set_verify(SSL.VERIFY_NONE)
         return connection
+
+    def new_connection(self) -> SSL.Connection:
+        """
+        Make a connection that nothing is set on yet.
+        """
+        return SSL.Connection(self.generation.context, None)
 
     def _offer_session(self, connection: SSL.Connection) -> None:
         """
