@@ -150,7 +150,8 @@ class VerifiedConnectionCreator:
             else:
                 verify_certificate_ip_address(certificate, str(effective.literal))
         except (CertificateError, VerificationError) as error:
-            return identity_objection(self.identity, self.target, certificate, error)
+            # Without its frames, which would keep the connection alive.
+            return identity_objection(self.identity, self.target, certificate, error.with_traceback(None))
         return None
 
     def conclude(self, connection: SSL.Connection) -> HandshakeFailed | None:

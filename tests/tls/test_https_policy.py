@@ -165,6 +165,8 @@ class ConnectionCase(TestCase):
         for _ in range(3):
             wire.pump()
             clock.advance(1)
+        client.loseConnection()
+        wire.pump()
         wire.close()
         return application
 
