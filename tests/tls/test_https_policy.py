@@ -187,8 +187,9 @@ class Lost(Application):
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """
-        Keep it, without the frames that it came through.
+        Keep it, without the frames that it came through, and let the connection go.
         """
+        self.transport = None
         self.reason = None if reason.value is None else reason.value.with_traceback(None)
 
 
