@@ -16,7 +16,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLContextFactory
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, globalLogPublisher
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
@@ -154,6 +154,8 @@ class ConnectionCase(TestCase):
         clock = Clock()
         application = Lost()
         factory = TLSMemoryBIOFactory(creator, True, Applications(lambda: application), clock)
+        # Twisted's buffering one is in a cycle of its own before 26.10.
+        factory.protocol = TLSMemoryBIOProtocol
         client = factory.buildProtocol(None)
         assert client is not None
         self.client, self.connection = ref(client), lambda: None
