@@ -259,6 +259,45 @@ class GateTests(ConnectionCase):
         self.assertEqual((type(lost.reason), type(cause), self.arrived), (CertificateRejected, KeyError, b""))
 
 
+class HandshakeTests(ConnectionCase):
+    """
+    What Twisted is told.
+    """
+
+    def test_a_refused_handshake_is_not_complete(self) -> None:
+        """
+        The call that would complete it raises OpenSSL's error, after the application was told why.
+        """
+        self.generation.retired = True
+        protocol = Told()
+        creator = HTTPSPolicy(Trust(self.generation), time).creatorForNetloc(b"ex.com", 443)
+        client = creator.clientConnectionForTLS(cast("Any", protocol))
+        server = SSL.Connection(self.certificates.issue("ex.com").context_factory().getContext(), None)
+        client.set_connect_state()
+        server.set_accept_state()
+        self.assertRaises(SSL.WantReadError, client.do_handshake)
+        server.bio_write(client.bio_read(65536))
+        self.assertRaises(SSL.WantReadError, server.do_handshake)
+        client.bio_write(server.bio_read(65536))
+        error = self.assertRaises(SSL.Error, client.do_handshake)
+        self.assertEqual((type(error), protocol.told), (SSL.Error, [HandshakeFailed]))
+
+
+class Told:
+    """
+    Stands in for Twisted's protocol.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[type[BaseException] | None] = []
+
+    def failVerification(self, reason: Failure) -> None:
+        """
+        Keep it.
+        """
+        self.told.append(reason.type)
+
+
 class Anonymous(Certificate):
     """
     A server without any certificate.
