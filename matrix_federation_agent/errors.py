@@ -22,6 +22,7 @@ from twisted.web.error import SchemeNotSupported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from ipaddress import IPv4Network, IPv6Network
 
 __all__ = [
@@ -256,10 +257,23 @@ class CertificateRejected(HandshakeFailed):
         server's own.
     @ivar code: OpenSSL's number for the verification error, or L{None} when
         the chain is sound and the identity is not.
+    @ivar names: the first DNS names and addresses in the offending
+        certificate, printable; empty where they cannot be read.
+    @ivar subject: of the offending certificate, as in RFC 4514, printable;
+        empty where it cannot be read.
+    @ivar issuer: as C{subject}.
+    @ivar not_before: when its validity begins, or L{None} where that cannot
+        be read.
+    @ivar not_after: when its validity ends, as C{not_before}.
     """
 
     depth: int = attrs.field(default=0, kw_only=True)
     code: int | None = attrs.field(default=None, kw_only=True)
+    names: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    subject: str = attrs.field(default="", kw_only=True)
+    issuer: str = attrs.field(default="", kw_only=True)
+    not_before: datetime | None = attrs.field(default=None, kw_only=True)
+    not_after: datetime | None = attrs.field(default=None, kw_only=True)
 
 
 @attrs.define(eq=False, slots=False, str=False)

@@ -5,6 +5,7 @@ Tests of C{matrix_federation_agent.errors}.
 from __future__ import annotations
 
 import pickle
+from datetime import UTC, datetime
 from ipaddress import IPv4Network
 
 import attrs
@@ -64,7 +65,18 @@ UNTOLD: list[tuple[type[FederationError], dict[str, object]]] = [
     (UnsupportedScheme, {"uri": ""}),
     (ResolutionFailed, {"name": "", "temporary": False}),
     (AddressDenied, {"address": "", "network": None}),
-    (CertificateRejected, {"depth": 0, "code": None}),
+    (
+        CertificateRejected,
+        {
+            "depth": 0,
+            "code": None,
+            "names": (),
+            "subject": "",
+            "issuer": "",
+            "not_before": None,
+            "not_after": None,
+        },
+    ),
     (TimedOut, {"seconds": 0.0}),
 ]
 
@@ -130,7 +142,10 @@ class LeafTests(TestCase):
     def test_the_repr_has_every_field(self) -> None:
         """The C{repr} tells what a log needs."""
         error = CertificateRejected("ex.com", "old", depth=1, code=10)
-        expected = "CertificateRejected(server_name='ex.com', reason='old', attempts=(), phase='tls', depth=1, code=10)"
+        expected = (
+            "CertificateRejected(server_name='ex.com', reason='old', attempts=(), phase='tls', depth=1, code=10, "
+            "names=(), subject='', issuer='', not_before=None, not_after=None)"
+        )
         self.assertEqual(repr(error), expected)
 
     def test_errors_are_told_apart(self) -> None:
@@ -162,6 +177,16 @@ class ConcerningTests(TestCase):
         copy = self.original.concerning("ex.example")
         found = (type(copy), copy.server_name, copy.reason, copy.phase, copy.depth, copy.code)
         self.assertEqual(found, (CertificateRejected, "ex.example", "expired", "tls", 1, 10))
+
+    def test_the_copy_keeps_what_the_certificate_said(self) -> None:
+        """What was read of a certificate is known to the copy."""
+        begin = datetime(2026, 1, 1, tzinfo=UTC)
+        original = CertificateRejected(
+            "", "x", names=("a",), subject="s", issuer="i", not_before=begin, not_after=begin
+        )
+        copy = original.concerning("ex.example")
+        found = (copy.names, copy.subject, copy.issuer, copy.not_before, copy.not_after)
+        self.assertEqual(found, (("a",), "s", "i", begin, begin))
 
     def test_the_original_is_left_alone(self) -> None:
         """An error that is shared does not change under others."""
@@ -245,7 +270,9 @@ class PickleTests(TestCase):
         """
         Class and fields are the same on the other side.
         """
-        error = CertificateRejected("a.example", "b", depth=1, code=20)
+        times = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+        known = {"names": ("x",), "subject": "CN=s", "issuer": "CN=i", "not_before": times[0], "not_after": times[1]}
+        error = CertificateRejected("a.example", "b", depth=1, code=20, **known)  # type: ignore[arg-type]
         copy = pickle.loads(pickle.dumps(error))
         self.assertEqual((CertificateRejected, repr(error)), (type(copy), repr(copy)))
 

@@ -31,6 +31,7 @@ PURE = [
         "_discovery.routing",
         "_discovery.cache",
         "_connect.addresses",
+        *(f"_tls.{name}" for name in ("contents", "objections", "reasons", "remedies")),
     )
 ]
 

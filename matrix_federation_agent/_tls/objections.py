@@ -1,63 +1,56 @@
 """
-What is wrong with a certificate, in words.
+What is wrong with a certificate, as an error.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
 from ..errors import CertificateRejected
+from .contents import Contents, printable
+from .remedies import Mismatch
 
 if TYPE_CHECKING:
-    from .._discovery.routing import Target
     from .._identity import Identity
+    from .reasons import ChainFault
 
-_LISTED_NAMES = 10
-_NAME_LENGTH = 255
+LISTED_NAMES = 10
+"""
+How many names of a certificate an error holds.
+"""
 
-# OpenSSL's X509_V_ERR_* (x509_vfy.h), in words; pyOpenSSL has no public
-# function for its texts.
-REASONS = {
-    9: "it is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC",
-    10: "it expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
-    18: "it is self-signed and not among the trusted roots",
-    19: "its chain ends in a root that is not trusted",
-    20: "its issuer is unknown: no trusted root signed it, or an intermediate certificate was not sent",
-    21: "its issuer is unknown, and no chain was sent",
-    24: "its issuer may not issue certificates",
-    26: "it was not issued for TLS servers",
-}
 NO_ROOTS = "no trusted root is known: this system has none installed, and no ca_files are set"
 
 
-def chain_objection(
-    identity: Identity, certificate: x509.Certificate, code: int, depth: int, *, has_roots: bool
-) -> CertificateRejected:
+def chain_objection(identity: Identity, fault: ChainFault, *, has_roots: bool) -> CertificateRejected:
     """
     Say in words why OpenSSL refused.
 
-    @param code: OpenSSL's number for the verification error.
-    @param depth: the place of the certificate in the chain.
+    @param has_roots: whether any root is trusted at all.
     """
-    words = REASONS.get(code, f"OpenSSL verification error {code}").format(certificate=certificate)
-    if not has_roots:
-        words = f"{words}; {NO_ROOTS}"
-    where = "" if depth == 0 else f" (certificate {depth} of the chain)"
-    return _rejected(identity, words + where, depth, code)
+    contents = fault.contents
+    words = fault.words if has_roots else f"{fault.words}; {NO_ROOTS}"
+    whose = (
+        f"{contents.subject}, certificate {fault.depth} of the chain" if fault.depth else f"names {_listed(contents)}"
+    )
+    return _rejected(identity, f"{words} ({whose}; {_issued(contents)})", contents, fault.depth, fault.code)
 
 
-def identity_objection(
-    identity: Identity, target: Target, certificate: x509.Certificate, error: Exception
-) -> CertificateRejected:
+def identity_objection(mismatch: Mismatch, error: Exception) -> CertificateRejected:
     """
     Say whom a certificate names instead of whom it must name.
 
     @param error: what C{service_identity} said.
     """
-    named = ", ".join(_names(certificate)) or "nobody: it has no usable subjectAltName"
-    rejection = _rejected(identity, f"it must name {identity.effective.tls_name}, but names {named}", 0)
+    contents = mismatch.contents
+    if not contents.readable or contents.covers(mismatch.identity.effective):
+        # A single bad entry spoils the good ones.
+        words = f"its names cannot be used: {type(error).__name__}: {printable(str(error))}"
+    else:
+        words = f"it must name {mismatch.wanted}, but names {_listed(contents)}"
+    remedy = mismatch.remedy
+    words = f"{words}; {remedy}" if remedy else words
+    rejection = _rejected(mismatch.identity, f"{words} ({_issued(contents)})", contents, 0)
     rejection.__cause__ = error
     return rejection
 
@@ -66,24 +59,39 @@ def failed_check(identity: Identity, error: BaseException, depth: int) -> Certif
     """
     Refuse a certificate because the check itself failed.
     """
-    rejection = _rejected(identity, f"the check failed with {type(error).__name__}", depth)
+    rejection = _rejected(identity, f"the check failed with {type(error).__name__}", Contents(), depth)
     rejection.__cause__ = error
     return rejection
 
 
-def _rejected(identity: Identity, words: str, depth: int, code: int | None = None) -> CertificateRejected:
-    return CertificateRejected(identity.asked, f"certificate rejected: {words}", depth=depth, code=code)
+def _rejected(
+    identity: Identity, words: str, contents: Contents, depth: int, code: int | None = None
+) -> CertificateRejected:
+    return CertificateRejected(
+        identity.asked,
+        f"certificate rejected: {words}",
+        depth=depth,
+        code=code,
+        names=contents.names[:LISTED_NAMES],
+        subject=contents.subject,
+        issuer=contents.issuer,
+        not_before=contents.not_before,
+        not_after=contents.not_after,
+    )
 
 
-def _names(certificate: x509.Certificate) -> list[str]:
+def _listed(contents: Contents) -> str:
     """
-    List the DNS names and addresses in a certificate, as many as an error can
-    hold.
+    List whom a certificate names.
     """
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return []
-    found = [general.value for general in extension.value if isinstance(general, (x509.DNSName, x509.IPAddress))]
-    shown = [str(name)[:_NAME_LENGTH] for name in found[:_LISTED_NAMES]]
-    return [*shown, f"and {len(found) - _LISTED_NAMES} more"] if len(found) > _LISTED_NAMES else shown
+    names = contents.names
+    if not contents.readable:
+        return "nobody who can be read"
+    if not names:
+        return "nobody: it has no usable subjectAltName"
+    more = len(names) - LISTED_NAMES
+    return ", ".join(names[:LISTED_NAMES]) + (f", and {more} more" if more > 0 else "")
+
+
+def _issued(contents: Contents) -> str:
+    return f"issued by {contents.issuer}" if contents.issuer else "its issuer cannot be read"

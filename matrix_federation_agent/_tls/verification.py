@@ -9,22 +9,24 @@ as well.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from OpenSSL import SSL
-from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from zope.interface import implementer
 
 from ..errors import HandshakeFailed
+from .contents import contents_of
 from .objections import chain_objection, failed_check, identity_objection
+from .reasons import ChainFault
+from .remedies import Mismatch
 from .sessions import Proof, RememberedSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cryptography import x509
     from OpenSSL.crypto import X509
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
@@ -122,36 +124,40 @@ class VerifiedConnectionCreator:
         """
         try:
             if self.rejection is None:
-                self.rejection = self._objection(certificate, code, depth, ok)
+                self.rejection = self._objection(connection, certificate, code, depth, ok)
                 self.identity_proven = depth == 0 and self.rejection is None
         except BaseException as error:  # noqa: BLE001 (fail closed, whatever it is)
             self.rejection = failed_check(self.identity, error, depth)
         return self.rejection is None
 
-    def _objection(self, certificate: X509, code: int, depth: int, ok: int) -> CertificateRejected | None:
+    def _objection(
+        self, connection: SSL.Connection, certificate: X509, code: int, depth: int, ok: int
+    ) -> CertificateRejected | None:
         """
         Find what is wrong with a certificate.
         """
         if not ok:
-            has_roots = self.generation.has_roots
-            return chain_objection(self.identity, certificate.to_cryptography(), code, depth, has_roots=has_roots)
-        if depth != 0:
-            return None
-        return self._identity_objection(certificate.to_cryptography())
+            sent = tuple(map(contents_of, connection.get_peer_cert_chain() or ()))
+            now = datetime.fromtimestamp(self._now(), UTC)
+            fault = ChainFault(code, depth, contents_of(certificate), sent, now)
+            return chain_objection(self.identity, fault, has_roots=self.generation.has_roots)
+        return self._identity_objection(certificate) if depth == 0 else None
 
-    def _identity_objection(self, certificate: x509.Certificate) -> CertificateRejected | None:
+    def _identity_objection(self, certificate: X509) -> CertificateRejected | None:
         """
         Check that the certificate names whom we mean.
         """
         effective = self._effective
         try:
+            readable = certificate.to_cryptography()
             if effective.literal is None:
-                verify_certificate_hostname(certificate, effective.tls_name)
+                verify_certificate_hostname(readable, effective.tls_name)
             else:
-                verify_certificate_ip_address(certificate, str(effective.literal))
-        except (CertificateError, VerificationError) as error:
+                verify_certificate_ip_address(readable, str(effective.literal))
+        except Exception as error:  # noqa: BLE001 (a hostile certificate has cryptography raise whatever there is)
             # Without its frames, which would keep the connection alive.
-            return identity_objection(self.identity, self.target, certificate, error.with_traceback(None))
+            cause = error.with_traceback(None)
+            return identity_objection(Mismatch(self.identity, self.target, contents_of(certificate)), cause)
         return None
 
     def conclude(self, connection: SSL.Connection) -> HandshakeFailed | None:

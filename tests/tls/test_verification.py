@@ -15,7 +15,6 @@ from zope.interface.verify import verifyObject
 from matrix_federation_agent import ServerName, TrustPolicy
 from matrix_federation_agent._discovery.routing import Target
 from matrix_federation_agent._identity import Identity
-from matrix_federation_agent._tls.objections import REASONS
 from matrix_federation_agent._tls.trust import TrustGeneration
 from matrix_federation_agent._tls.verification import VerifiedConnectionCreator
 from matrix_federation_agent.testing import Certificate, Certificates
@@ -137,15 +136,34 @@ class CheckTests(VerificationCase):
         assert creator.rejection is not None
         self.assertEqual((creator.rejection.code, creator.rejection.depth, creator.rejection.phase), (10, 2, "tls"))
 
-    def test_every_reason_can_be_worded(self) -> None:
+    def test_every_code_can_be_worded(self) -> None:
         """
-        Each text that we have for a code can be made from a certificate.
+        Whatever OpenSSL's number is, the words are made, and the certificate's contents are kept.
         """
-        for code in REASONS:
+        for code in [*range(1, 110), -1]:
             creator = self.creator()
             self.check(creator, self.good, code, 0, 0)
             assert creator.rejection is not None
-            self.assertIsNone(creator.rejection.__cause__, str(code))
+            found = creator.rejection
+            self.assertEqual((found.__cause__, found.code, found.names[0]), (None, code, "ex.com"))
+
+    def test_what_cannot_be_read_is_still_refused_for_its_reason(self) -> None:
+        """
+        That a certificate cannot be read does not hide what OpenSSL found.
+        """
+        creator = self.creator()
+        self.check(creator, NoCertificate(ValueError("x")), 10, 2, 0)
+        assert creator.rejection is not None
+        self.assertEqual((creator.rejection.code, creator.rejection.depth, creator.rejection.names), (10, 2, ()))
+
+    def test_any_exception_about_the_names_is_one_about_the_names(self) -> None:
+        """
+        What cryptography raises while the names are read is told as such.
+        """
+        creator = self.creator()
+        self.check(creator, NoCertificate(TypeError("no \n name")))
+        assert creator.rejection is not None
+        self.assertIn(r"its names cannot be used: TypeError: no \n name", creator.rejection.reason)
 
     def test_once_refused_always_refused(self) -> None:
         """
