@@ -48,8 +48,7 @@ def identity_objection(mismatch: Mismatch, error: Exception) -> CertificateRejec
         words = f"its names cannot be used: {type(error).__name__}: {printable(str(error))}"
     else:
         words = f"it must name {mismatch.wanted}, but names {_listed(contents)}"
-    remedy = mismatch.remedy
-    words = f"{words}; {remedy}" if remedy else words
+        words = "; ".join(filter(None, (words, mismatch.remedy)))
     rejection = _rejected(mismatch.identity, f"{words} ({_issued(contents)})", contents, 0)
     rejection.__cause__ = error
     return rejection

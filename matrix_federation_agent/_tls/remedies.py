@@ -79,7 +79,7 @@ def _original_name(mismatch: Mismatch) -> str:
 
 def _srv_target(mismatch: Mismatch) -> str:
     host = mismatch.target.host
-    if host.tls_name == mismatch.wanted or not mismatch.contents.covers(host):
+    if not mismatch.contents.covers(host):
         return ""
     words = f"SRV records do not change which name the certificate must carry, and {host} is only their target"
     return "; ".join(filter(None, (words, mismatch.delegation(host))))

@@ -551,12 +551,12 @@ class TableCase(FederationCase):
     A test of rows.
     """
 
-    def roots(self, *roots: Issued) -> MatrixFederationAgent:
+    def roots(self, root: Issued, others: bytes = b"") -> MatrixFederationAgent:
         """
-        Make an agent that trusts these roots alone.
+        Make an agent that trusts this root, and others in PEM.
         """
         path = Path(self.mktemp())
-        path.write_bytes(b"".join(root.pem for root in roots))
+        path.write_bytes(root.pem + others)
         return self.federation.agent(trust=TrustPolicy(ca_files=[str(path)], use_system_roots=False))
 
     def show(self, chain: tuple[Issued, ...], port: int) -> RawServer:
@@ -672,6 +672,20 @@ class RemedyTests(TableCase):
         words = await self.told("ex.com", 8443, dns("t.net"))
         for expected in ("must name ex.com", "SRV", 'ex.com/.well-known/matrix/server with {"m.server": "t.net:8443"}'):
             self.assertIn(expected, words)
+
+    async def test_R15_the_original_name(self) -> None:
+        """
+        The certificate of the name that delegates: the error says whom it must name.
+        """
+        self.federation.serve_well_known("ex.com", {"m.server": "m.ex.com:4242"})
+        self.dns.add_address("m.ex.com", EX)
+        root = ca("root")
+        agent = self.roots(root, self.federation.certificates.root_pem)
+        server = self.show((leaf(root),), 4242)
+        error = await self.fails(self.get("ex.com", agent), CertificateRejected)
+        for expected in ("must name m.ex.com", "ex.com delegates to m.ex.com:4242 by .well-known"):
+            self.assertIn(expected, error.reason)
+        self.assertEqual((server.received, error.names), (b"", ("ex.com",)))
 
     async def test_a_name_below(self) -> None:
         """

@@ -300,6 +300,14 @@ class RemedyTests(TestCase):
         found = [self.remedy(PLAIN, named(name)) for name in ("*.org", "*", "*.notex.com")]
         self.assertEqual([*found, self.remedy(Identity(literal, literal), named("*.0.2.1"))], ["", "", "", ""])
 
+    def test_no_star_and_no_delegation(self) -> None:
+        """
+        The parent's name has no star, and who does not delegate is not said to.
+        """
+        below = ServerName("a.ex.com")
+        self.assertEqual(self.remedy(Identity(below, below), named("ex.com"), "a.ex.com"), "")
+        self.assertNotIn("delegates to", self.remedy(PLAIN, named("ex.com")))
+
     def test_common_names(self) -> None:
         """
         A commonName is told of where it is the right one, and alone.
@@ -336,6 +344,13 @@ class ObjectionTests(TestCase):
         self.assertEqual(ends[:2], expected)
         self.assertIn("its issuer cannot be read", ends[2])
 
+    def test_a_certificate_that_cannot_be_read(self) -> None:
+        """
+        It is not said to have no names.
+        """
+        reason = chain_objection(PLAIN, ChainFault(66, 0, Contents(), (), NOW), has_roots=True).reason
+        self.assertTrue(reason.endswith("(names nobody who can be read; its issuer cannot be read)"), reason)
+
     def test_without_roots(self) -> None:
         """
         That no root is known explains more than the certificate does.
@@ -371,6 +386,7 @@ class ObjectionTests(TestCase):
             error = identity_objection(Mismatch(PLAIN, Target(EX, 8448), contents), ValueError("\n" * 9999))
             self.assertIn("its names cannot be used: ValueError: \\n\\n", error.reason)
             self.assertLess(len(error.reason), 2 * LONGEST_TEXT)
+            self.assertNotIn("well-known", error.reason)
 
     def test_a_failed_check(self) -> None:
         """

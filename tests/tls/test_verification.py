@@ -147,6 +147,17 @@ class CheckTests(VerificationCase):
             found = creator.rejection
             self.assertEqual((found.__cause__, found.code, found.names[0]), (None, code, "ex.com"))
 
+    def test_the_time_here_is_told(self) -> None:
+        """
+        The clock that we were given says when it is.
+        """
+        target = Target(ServerName("ex.com"), 8448)
+        identity = Identity(target.host, target.host)
+        creator = VerifiedConnectionCreator(self.generation, identity, target, None, lambda: 86400.0)
+        self.check(creator, self.good, 9, 0, 0)
+        assert creator.rejection is not None
+        self.assertIn("here it is 1970-01-02 00:00 UTC", creator.rejection.reason)
+
     def test_what_cannot_be_read_is_still_refused_for_its_reason(self) -> None:
         """
         That a certificate cannot be read does not hide what OpenSSL found.
