@@ -31,7 +31,7 @@ PURE = [
         "_discovery.routing",
         "_discovery.cache",
         "_connect.addresses",
-        *(f"_tls.{name}" for name in ("contents", "objections", "reasons", "remedies")),
+        *(f"_tls.{name}" for name in ("contents", "objections", "pem", "reasons", "remedies")),
     )
 ]
 

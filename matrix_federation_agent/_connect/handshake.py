@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from .._tls.verification import VerifiedConnectionCreator
+    from ..errors import FederationError
 
 
 class TrustReplaced(HandshakeFailed):
@@ -79,7 +80,7 @@ class HandshakeGate(Protocol):
         """
         if self._creator.generation.retired:
             # Nothing is sent over roots that were replaced meanwhile.
-            self._refuse(TrustReplaced(self._server_name, "the trusted roots were replaced during the handshake"))
+            self._refuse(self._replaced())
             return
         refusal = self._creator.conclude(self.transport.getHandle())
         if refusal is not None:
@@ -104,7 +105,18 @@ class HandshakeGate(Protocol):
         The connection ended before it was verified.
         """
         if not self.opened.called:
-            self.opened.errback(self._creator.rejection or self._failure(reason))
+            self.opened.errback(self._rejection() or self._failure(reason))
+
+    def _rejection(self) -> FederationError | None:
+        """
+        Tell why the certificate was refused; what replaced roots refused, the
+        new ones may accept.
+        """
+        rejection = self._creator.rejection
+        return self._replaced() if rejection is not None and self._creator.generation.retired else rejection
+
+    def _replaced(self) -> TrustReplaced:
+        return TrustReplaced(self._server_name, "the trusted roots were replaced during the handshake")
 
     def _failure(self, reason: Failure) -> HandshakeFailed:
         """

@@ -14,15 +14,23 @@ from typing import TYPE_CHECKING
 
 import attrs
 from OpenSSL import SSL, crypto
+from twisted.logger import Logger
 
+from .._counters import TLS, Counters
 from ..errors import ConfigurationError
-from .roots import read_roots, system_has_roots
+from .client_certificate import ClientCertificate
+from .files import Marks, marks
+from .roots import doubts, read_roots, system_has_roots
 from .sessions import SessionCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cryptography.x509 import Certificate
+
     from .._policies import TrustPolicy
+
+_log = Logger()
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 
@@ -36,6 +44,9 @@ class TrustGeneration:
     @ivar has_roots: whether there is any root at all; without, no certificate
         can be verified, and errors say so.
     @ivar sessions: those that were made under these roots.
+    @ivar roots: those of C{ca_files}; the system's are known to OpenSSL only.
+    @ivar client: what is shown to servers that ask, if anything.
+    @ivar files: what the files looked like just before they were read.
     @ivar retired: whether there is a newer generation.
     """
 
@@ -43,6 +54,9 @@ class TrustGeneration:
     context: SSL.Context = attrs.field(repr=False)
     has_roots: bool
     sessions: SessionCache = attrs.field(repr=False)
+    roots: tuple[Certificate, ...] = attrs.field(default=(), repr=False)
+    client: ClientCertificate | None = attrs.field(default=None, repr=False)
+    files: Marks = attrs.field(default=(), repr=False)
     retired: bool = False
 
     @classmethod
@@ -52,8 +66,13 @@ class TrustGeneration:
 
         @raise ConfigurationError: when one cannot be used.
         """
+        # Looked at before they are read: a change in between is then noticed.
+        files = marks(named_files(policy))
         context = _strict_context(policy)
         certificates = read_roots(policy.ca_files)
+        client = ClientCertificate.read(policy)
+        if client is not None:
+            client.show_in(context)
         store = context.get_cert_store()
         if store is None:
             raise ConfigurationError.of("ca_files", "OpenSSL has no certificate store")
@@ -63,7 +82,28 @@ class TrustGeneration:
             context.set_default_verify_paths()
         system = policy.use_system_roots and system_has_roots()
         sessions = SessionCache(policy.max_sessions, policy.max_session_bytes)
-        return cls(policy, context, bool(certificates) or system, sessions)
+        has_roots = bool(certificates) or system
+        return cls(policy, context, has_roots, sessions, tuple(certificates), client, files)
+
+    def announce(self, now: float) -> None:
+        """
+        Log what cannot be used of what was read.
+
+        @param now: in seconds since the epoch.
+        """
+        for doubt in doubts(self.roots, now):
+            _log.warn("ca_files: {doubt}", doubt=doubt)
+        expired = None if self.client is None else self.client.doubt(now)
+        if expired is not None:
+            _log.warn("client_certificate: {doubt}", doubt=expired)
+
+
+def named_files(policy: TrustPolicy) -> tuple[str, ...]:
+    """
+    List the files and directories that a policy names.
+    """
+    single = (policy.client_certificate, policy.client_key, policy.ct_log_list)
+    return (*policy.ca_files, *(path for path in single if path is not None))
 
 
 class Trust:
@@ -71,11 +111,13 @@ class Trust:
     The trust generation of now, and its succession.
     """
 
-    def __init__(self, generation: TrustGeneration) -> None:
+    def __init__(self, generation: TrustGeneration, counters: Counters | None = None) -> None:
         """
         @param generation: the first one.
+        @param counters: counts generations, and files that brought none.
         """
         self._generation = generation
+        self._counters = Counters() if counters is None else counters
         self._subscribers: list[Callable[[], object]] = []
 
     @property
@@ -92,7 +134,18 @@ class Trust:
 
         @raise ConfigurationError: when a file cannot be used.
         """
-        self.succeed(TrustGeneration.load(self._generation.policy))
+        try:
+            generation = TrustGeneration.load(self._generation.policy)
+        except ConfigurationError:
+            self.note_failure()
+            raise
+        self.succeed(generation)
+
+    def note_failure(self) -> None:
+        """
+        Count files that could not be used.
+        """
+        self._counters.add(f"{TLS}.reload_failures")
 
     def succeed(self, generation: TrustGeneration) -> None:
         """
@@ -100,6 +153,10 @@ class Trust:
         """
         self._generation.retired = True
         self._generation = generation
+        self._counters.add(f"{TLS}.reloads")
+        system = " and those of the system" if generation.policy.use_system_roots else ""
+        count = len(generation.roots)
+        _log.info("the trusted roots were replaced: now {roots} of ca_files{system}", roots=count, system=system)
         for subscriber in self._subscribers:
             subscriber()
 
