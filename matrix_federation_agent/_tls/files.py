@@ -43,16 +43,22 @@ def read_file(setting: str, path: str) -> bytes:
         is longer than L{MAX_FILE_BYTES}.
     """
     try:
-        # To open a pipe would wait for somebody who writes.
-        if not stat.S_ISREG(Path(path).stat().st_mode):
-            raise ConfigurationError.of(setting, f"{path} is no regular file")
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+        content = _beginning(path)
     except (OSError, ValueError) as error:
         raise unreadable(setting, path, error) from error
+    if content is None:
+        raise ConfigurationError.of(setting, f"{path} is no regular file")
     if len(content) > MAX_FILE_BYTES:
         raise ConfigurationError.of(setting, f"{path} is longer than {MAX_FILE_BYTES} bytes")
     return content
+
+
+def _beginning(path: str) -> bytes | None:
+    # To open a pipe would wait for somebody who writes.
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        return None
+    with Path(path).open("rb") as file:
+        return file.read(MAX_FILE_BYTES + 1)
 
 
 def unreadable(setting: str, path: str, error: Exception) -> ConfigurationError:

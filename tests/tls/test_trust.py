@@ -11,7 +11,6 @@ from OpenSSL import SSL
 from trustme import CA
 
 from matrix_federation_agent import TrustPolicy
-from matrix_federation_agent._tls.roots import _places, system_roots_exist
 from matrix_federation_agent._tls.trust import TrustGeneration
 from matrix_federation_agent.errors import ConfigurationError
 from tests.case import TestCase
@@ -76,44 +75,6 @@ class LoadingTests(TestCase):
         """
         policy = TrustPolicy(use_system_roots=False)
         self.assertIsNot(TrustGeneration.load(policy).context, TrustGeneration.load(policy).context)
-
-
-class SystemRootsTests(TestCase):
-    """
-    Whether the system has roots at all.
-    """
-
-    def test_nowhere(self) -> None:
-        """
-        Places that do not exist, are empty, or are empty directories hold none.
-        """
-        empty, directory = Path(self.mktemp()), Path(self.mktemp())
-        empty.touch()
-        directory.mkdir()
-        self.assertFalse(system_roots_exist([self.mktemp(), str(empty), str(directory)]))
-
-    def test_somewhere(self) -> None:
-        """
-        One file with something in it is enough, and so is one directory.
-        """
-        directory = Path(self.mktemp())
-        directory.mkdir()
-        (directory / "root.pem").write_bytes(b"x")
-        found = [system_roots_exist([self.mktemp(), str(place)]) for place in (directory, directory / "root.pem")]
-        self.assertEqual(found, [True, True])
-
-    def test_the_environment_replaces_the_defaults(self) -> None:
-        """
-        OpenSSL's two variables, where either is set, are the places.
-        """
-        environments = [{"SSL_CERT_FILE": "f"}, {"SSL_CERT_DIR": "d"}, {"SSL_CERT_FILE": "f", "SSL_CERT_DIR": "d"}]
-        self.assertEqual([_places(environ) for environ in environments], [["f"], ["d"], ["f", "d"]])
-
-    def test_the_defaults(self) -> None:
-        """
-        Without them the usual places of Linux systems are among those that are looked at.
-        """
-        self.assertIn("/etc/ssl/certs", _places({}))
 
     def test_the_system_counts_only_when_it_is_wanted(self) -> None:
         """
