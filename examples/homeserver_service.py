@@ -12,6 +12,7 @@ L{make_agent} holds the line that changes.
 from __future__ import annotations
 
 import json
+import signal
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,11 @@ from twisted.web.client import FileBodyProducer
 from twisted.web.http_headers import Headers
 
 from matrix_federation_agent import MatrixFederationAgent, federation_url
-from matrix_federation_agent.errors import FederationError
+from matrix_federation_agent.errors import ConfigurationError, FederationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import FrameType
 
     from twisted.internet.defer import Deferred
     from twisted.web.iweb import IAgent
@@ -75,18 +77,45 @@ class FederationSender(Service):
 
 class AgentService(Service):
     """
-    Closes the agent when the program stops.
+    Has the agent read its roots again on SIGHUP, and closes it when the
+    program stops.
     """
 
-    def __init__(self, agent: MatrixFederationAgent) -> None:
+    log = Logger()
+
+    def __init__(self, reactor: Any, agent: MatrixFederationAgent) -> None:
+        self._reactor = reactor
         self._agent = agent
+        self._previous: Any = None
+
+    def startService(self) -> None:
+        """
+        Start; this must be in the main thread, as all that sets handlers of
+        signals.
+        """
+        super().startService()
+        self._previous = signal.signal(signal.SIGHUP, self._hung_up)
 
     def stopService(self) -> Deferred[None]:
         """
         Stop, once every connection is closed.
         """
         super().stopService()
+        signal.signal(signal.SIGHUP, self._previous)
         return self._agent.close()
+
+    def _hung_up(self, number: int, frame: FrameType | None) -> None:
+        # A signal may come between any two steps of the program: the work is
+        # left to the reactor, which callFromThread also wakes up.
+        self._reactor.callFromThread(self._reload)
+        if callable(self._previous):
+            self._previous(number, frame)
+
+    def _reload(self) -> None:
+        try:
+            self._agent.reload_trust()
+        except ConfigurationError:
+            self.log.failure("the roots of before stay")
 
 
 def make_agent(reactor: Any) -> MatrixFederationAgent:
@@ -103,11 +132,11 @@ def make_agent(reactor: Any) -> MatrixFederationAgent:
     return MatrixFederationAgent.new(reactor)
 
 
-def add_services(parent: Any, agent: MatrixFederationAgent, origin: str) -> FederationSender:
+def add_services(parent: Any, reactor: Any, agent: MatrixFederationAgent, origin: str) -> FederationSender:
     """
-    Put the sender, and what closes its agent, under a parent service.
+    Put the sender, and what looks after its agent, under a parent service.
     """
-    AgentService(agent).setServiceParent(parent)
+    AgentService(reactor, agent).setServiceParent(parent)
     sender = FederationSender(agent, origin)
     sender.setServiceParent(parent)
     return sender

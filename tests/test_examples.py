@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import re
+import signal
 from contextlib import redirect_stdout
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -14,9 +16,12 @@ from textwrap import dedent
 from typing import Any
 
 from twisted.application.service import MultiService
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.task import deferLater
 from twisted.web.iweb import IAgent
 from zope.interface.verify import verifyObject
 
+from matrix_federation_agent.errors import ConfigurationError
 from matrix_federation_agent.testing import Fault
 from tests.federation import FederationTestCase
 
@@ -94,9 +99,56 @@ class HomeserverServiceTests(FederationTestCase):
         """
         super().setUp()
         self.program = MultiService()
-        self.sender = example("homeserver_service").add_services(self.program, self.federation.agent(), "me.example")
+        self.agent = self.federation.agent()
+        self.before: list[int] = []
+        self.addCleanup(signal.signal, signal.SIGHUP, signal.getsignal(signal.SIGHUP))
+        signal.signal(signal.SIGHUP, lambda number, _: self.before.append(number))
+        module, reactor = example("homeserver_service"), self.federation.reactor
+        self.sender = module.add_services(self.program, reactor, self.agent, "me.example")
         self.program.startService()
         self.addCleanup(self.program.stopService)
+
+    async def hang_up(self) -> None:
+        """
+        Send the program a SIGHUP, and let the reactor see to it.
+        """
+        os.kill(os.getpid(), signal.SIGHUP)
+        await deferLater(self.federation.reactor, 0)
+
+    def federation_roots(self) -> Path:
+        """
+        The file of roots that the agent trusts.
+        """
+        return Path(self.federation.trust.ca_files[0])
+
+    async def test_reloaded(self) -> None:
+        """
+        On SIGHUP the roots are read again, and who wanted to know of the signal before is told too.
+        """
+        before = self.agent._trust.generation
+        await self.hang_up()
+        self.assertEqual((before.retired, self.before), (True, [signal.SIGHUP]))
+
+    async def test_broken_roots(self) -> None:
+        """
+        A broken file is logged, and changes nothing.
+        """
+        self.federation_roots().write_bytes(b"")
+        before = self.agent._trust.generation
+        await self.hang_up()
+        self.assertEqual((len(self.flushLoggedErrors(ConfigurationError)), before.retired), (1, False))
+
+    async def test_stopped(self) -> None:
+        """
+        A program that has stopped listens to the signal as it did before it started.
+        """
+        handler = signal.getsignal(signal.SIGHUP)
+        await maybeDeferred(self.program.stopService)
+        after = signal.getsignal(signal.SIGHUP)
+        self.program.startService()
+        self.assertNotEqual(handler, after)
+        await self.hang_up()
+        self.assertEqual(self.before, [signal.SIGHUP])
 
     async def test_delivered(self) -> None:
         """

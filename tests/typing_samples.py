@@ -56,7 +56,12 @@ def settings() -> tuple[TrustPolicy, AddressPolicy, DiscoveryPolicy, ConnectionP
         exempt_domains=["*.onion"],
         exempt_networks=["fc00::/7", IPv4Network("10.0.0.0/8")],
         minimum_tls="1.3",
+        client_certificate=Path("us.pem"),
+        client_key="us.key",
+        watch_interval=60,
     )
+    assert_type(trust.client_certificate, str | None)
+    assert_type(trust.watch_interval, float | None)
     assert_type(trust.ca_files, tuple[str, ...])
     assert_type(trust.exempt_networks, tuple[IPv4Network | IPv6Network, ...])
     assert_type(trust.exemption(ServerName("ex.com"), ip_address("10.0.0.1")), str | None)

@@ -482,7 +482,9 @@ class VersionTests(TrustCase):
         With a minimum of 1.3 a server that offers TLS 1.2 is refused.
         """
         self.listen(watched(self.certificates.issue("ex.com"), SSL.TLS1_2_VERSION))
-        self.assertEqual((await self.handshake_fails(self.agent(minimum_tls="1.3"))).server_name, "ex.com")
+        error = await self.handshake_fails(self.agent(minimum_tls="1.3"))
+        self.assertEqual(error.server_name, "ex.com")
+        self.assertIn("protocol version", error.reason)
 
     async def test_T8_tls_1_2_by_default(self) -> None:
         """

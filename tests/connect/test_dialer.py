@@ -331,6 +331,56 @@ class LimitTests(DialerCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
 
+class ReplacedRootsTests(DialerCase):
+    """
+    T7: roots that are replaced during a handshake.
+    """
+
+    def setUp(self) -> None:
+        """
+        Begin to connect.
+        """
+        super().setUp()
+        self.roots = Trust(self.trust)
+        lookup = cast("HostLookup", FakeHosts({"a.example": ["192.0.2.1"]}))
+        dialer = Dialer(self.reactor, self.roots, ALLOWED, ConnectionPolicy(), lookup)
+        self.connecting = self.connect(dialer, "a.example")
+
+    def test_T7_a_handshake_is_made_anew(self) -> None:
+        """
+        A handshake that the old roots finish is dropped before the application is built, and made again.
+        """
+        first = self.accept("ex.com")
+        self.roots.reload()
+        first.pump()
+        self.assertEqual((self.applications.built, first.client.lost, len(self.dialled)), ([], True, 2))
+        self.accept("ex.com").pump()
+        self.successResultOf(self.connecting)
+
+    def test_T7_a_certificate_of_the_new_root(self) -> None:
+        """
+        What the old roots refuse is not refused yet when there are new ones.
+        """
+        old, self.certificates = self.certificates, Certificates()
+        first = self.accept("ex.com")
+        self.roots.succeed(trusting(self.certificates, Path(self.mktemp())))
+        first.pump()
+        self.accept("ex.com").pump()
+        self.successResultOf(self.connecting)
+        self.assertNotEqual(old.root_pem, self.certificates.root_pem)
+
+    def test_T7_the_new_roots_refuse(self) -> None:
+        """
+        The second handshake is judged by the new roots, and its verdict stands.
+        """
+        first = self.accept("ex.com")
+        self.roots.succeed(trusting(Certificates(), Path(self.mktemp())))
+        first.pump()
+        self.accept("ex.com").pump()
+        self.assertIsInstance(self.failed(self.connecting), CertificateRejected)
+        self.assertEqual((len(self.dialled), self.applications.built), (2, []))
+
+
 class CancellingTests(DialerCase):
     """
     Who cancels gets C{CancelledError}, and nothing further is dialled.

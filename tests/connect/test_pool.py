@@ -4,12 +4,14 @@ Tests of C{matrix_federation_agent._connect.pool}, and of the endpoints that are
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 
 import treq
-from twisted.internet.defer import Deferred, fail, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
+from twisted.web.client import HTTPConnectionPool, ProxyAgent
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -227,6 +229,52 @@ class IdleTests(PoolCase):
         for _ in range(3):
             response = await self.agent.request(b"GET", b"matrix-federation://ex.com/")
             self.assertEqual(await treq.content(response), b"hi")
+
+
+class RetiringTests(PoolCase):
+    """
+    L{ConnectionPool.retire}, and what it relies on of Twisted's C{HTTPConnectionPool}.
+    """
+
+    async def test_a_timeout_of_nothing_closes_at_once(self) -> None:
+        """
+        A pool whose time for idle connections became 0 while a request was under way keeps its connection no longer,
+        and leaves nothing in the reactor.
+        """
+        server = self.raw()
+        pool = HTTPConnectionPool(self.federation.reactor)
+        endpoint = self.agent.endpoint("ex.com:8448")
+        sending = ProxyAgent(endpoint, self.federation.reactor, pool).request(b"GET", b"/")
+        pool.cachedConnectionTimeout = 0
+        await treq.content(await sending)
+        await until(lambda: server.connected == 0)
+        await pool.closeCachedConnections()
+        self.assertEqual(server.accepted, 1)
+
+    async def test_retired_pools_do_not_pile_up(self) -> None:
+        """
+        A pool that was retired is gone once its connections are.
+        """
+        server = self.raw()
+        for _ in range(3):
+            await self.send("matrix-federation://ex.com:8448/")
+            self.agent._pool.retire()
+        await until(lambda: server.connected == 0)
+        gc.collect()
+        self.assertEqual(len(self.agent._pool._retired), 0)
+
+    async def test_closing_after_retiring(self) -> None:
+        """
+        Closing the agent also ends a response that a retired pool is waiting for.
+        """
+        server = self.raw(b"")
+        failing = self.fails(self.send("matrix-federation://ex.com:8448/"), CancelledError)
+        waiting = Deferred.fromCoroutine(failing)
+        await until(lambda: server.received.endswith(b"\r\n\r\n"))
+        self.agent._pool.retire()
+        await self.agent.close()
+        await waiting
+        await until(lambda: server.connected == 0)
 
 
 class TargetTests(PoolCase):

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from OpenSSL import SSL
 from trustme import CA
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from matrix_federation_agent import TrustPolicy
-from matrix_federation_agent._tls.trust import TrustGeneration
+from matrix_federation_agent._tls.trust import Trust, TrustGeneration, named_files
 from matrix_federation_agent.errors import ConfigurationError
 from tests.case import TestCase
+from tests.tls.files import NOW, FilesCase, root
 
 
 class LoadingTests(TestCase):
@@ -85,3 +87,85 @@ class LoadingTests(TestCase):
         self.patch(os, "environ", {"SSL_CERT_FILE": str(pem)})
         found = [TrustGeneration.load(TrustPolicy(use_system_roots=wanted)).has_roots for wanted in (True, False)]
         self.assertEqual(found, [True, False])
+
+
+class SuccessionTests(FilesCase):
+    """
+    L{Trust}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Trust one root.
+        """
+        super().setUp()
+        self.path = Path(self.file(root("one").pem))
+        self.policy = TrustPolicy(ca_files=[self.path], use_system_roots=False)
+        self.trust = Trust(TrustGeneration.load(self.policy))
+        self.events: list[str] = []
+        self.addCleanup(globalLogPublisher.removeObserver, self.observe)
+        globalLogPublisher.addObserver(self.observe)
+
+    def observe(self, event: LogEvent) -> None:
+        """
+        Keep what is logged about trust.
+        """
+        if event["log_namespace"] == "matrix_federation_agent._tls.trust":
+            self.events.append(f"{event['log_level'].name}: {formatEvent(event)}")
+
+    def test_succession(self) -> None:
+        """
+        The new generation stands when subscribers are told, and the old one knows that its time is over.
+        """
+        before = self.trust.generation
+        told: list[tuple[bool, bool]] = []
+        self.trust.subscribe(lambda: told.append((before.retired, self.trust.generation is before)))
+        self.trust.reload()
+        self.assertEqual((told, self.trust.generation.retired), ([(True, False)], False))
+
+    def test_sessions_are_not_inherited(self) -> None:
+        """
+        TLS sessions end with the roots under which they were made.
+        """
+        before = self.trust.generation.sessions
+        self.trust.reload()
+        self.assertIsNot(self.trust.generation.sessions, before)
+
+    def test_a_broken_file(self) -> None:
+        """
+        A broken file leaves everything as it was, and nobody is told.
+        """
+        before = self.trust.generation
+        self.trust.subscribe(lambda: self.events.append("told"))
+        self.path.write_bytes(b"")
+        self.assertRaises(ConfigurationError, self.trust.reload)
+        self.assertEqual((self.trust.generation, before.retired, self.events), (before, False, []))
+
+    def test_it_is_logged(self) -> None:
+        """
+        Which roots there are now is logged.
+        """
+        self.path.write_bytes(root("two").pem + root("three").pem)
+        self.trust.reload()
+        self.trust.succeed(TrustGeneration.load(TrustPolicy()))
+        words = "info: the trusted roots were replaced: now"
+        self.assertEqual(self.events, [f"{words} 2 of ca_files", f"{words} 0 of ca_files and those of the system"])
+
+    def test_what_is_of_no_use_is_logged(self) -> None:
+        """
+        Roots and a client certificate that have expired are warned of.
+        """
+        old = root("old", days=-3)
+        own = self.file(old.pem, old.key_pem)
+        policy = TrustPolicy(ca_files=[self.file(old.pem)], use_system_roots=False, client_certificate=own)
+        TrustGeneration.load(policy).announce(NOW.timestamp())
+        ended = f"expired on {old.certificate.not_valid_after_utc:%Y-%m-%d}"
+        told = [f"warn: ca_files: 'CN=old' {ended}", f"warn: client_certificate: {own} {ended}"]
+        self.assertEqual(self.events, told)
+
+    def test_the_files(self) -> None:
+        """
+        All files that a policy names are those that are watched.
+        """
+        policy = TrustPolicy(ca_files=["a", "b"], client_certificate="c", client_key="d", ct_log_list="e")
+        self.assertEqual((named_files(policy), named_files(TrustPolicy())), (("a", "b", "c", "d", "e"), ()))
