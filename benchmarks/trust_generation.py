@@ -53,7 +53,7 @@ def _twisteds_of_a_file(path: str) -> Callable[[], object]:
         f"{one}-----END CERTIFICATE-----\n"
         for one in Path(path).read_text("ascii").split("-----END CERTIFICATE-----\n")
     ]
-    trusted = trustRootFromCertificates([Certificate.loadPEM(pem) for pem in pems if "BEGIN" in pem])
+    trusted = trustRootFromCertificates([Certificate.loadPEM(pem.encode("ascii")) for pem in pems if "BEGIN" in pem])
     return lambda: CertificateOptions(trustRoot=trusted).getContext()
 
 

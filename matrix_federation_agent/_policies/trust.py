@@ -17,6 +17,7 @@ from .validation import (
     one_of,
     optional_path,
     optional_seconds,
+    path,
     paths,
     seconds,
     yes_or_no,
@@ -38,6 +39,14 @@ def _exempt_networks(value: object) -> tuple[Network, ...]:
 
 def _ca_files(value: object) -> tuple[str, ...]:
     return paths("ca_files", value)
+
+
+def _client_certificate(value: object) -> str | None:
+    return None if value is None else path("client_certificate", value)
+
+
+def _client_key(value: object) -> str | None:
+    return None if value is None else path("client_key", value)
 
 
 @attrs.frozen
@@ -79,8 +88,8 @@ class TrustPolicy:
     exempt_domains: tuple[str, ...] = attrs.field(default=(), converter=_globs)
     exempt_networks: tuple[Network, ...] = attrs.field(default=(), converter=_exempt_networks)
     minimum_tls: Literal["1.2", "1.3"] = attrs.field(default="1.2", validator=one_of("1.2", "1.3"))
-    client_certificate: str | None = optional_path("client_certificate")
-    client_key: str | None = optional_path("client_key")
+    client_certificate: str | None = attrs.field(default=None, converter=_client_certificate)
+    client_key: str | None = attrs.field(default=None, converter=_client_key)
     watch_interval: float | None = optional_seconds()
     max_sessions: int = count(5000)
     max_session_bytes: int = count(48 * 1024 * 1024)

@@ -64,12 +64,19 @@ class HoldingServer(Factory):
     """
 
     noisy = False
-    protocol = HoldingPeer
 
     def __init__(self, *, answers: bool = True) -> None:
         self.open = answers
         self.arrived: list[tuple[str, str]] = []
         self.held: list[HoldingPeer] = []
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        """
+        Make the protocol of one connection.
+        """
+        peer = HoldingPeer()
+        peer.factory = self
+        return peer
 
     async def holds(self, count: int) -> None:
         """

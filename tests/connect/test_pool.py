@@ -268,12 +268,11 @@ class RetiringTests(PoolCase):
         Closing the agent also ends a response that a retired pool is waiting for.
         """
         server = self.raw(b"")
-        failing = self.fails(self.send("matrix-federation://ex.com:8448/"), CancelledError)
-        waiting = Deferred.fromCoroutine(failing)
+        waiting = Deferred.fromCoroutine(self.send("matrix-federation://ex.com:8448/"))
         await until(lambda: server.received.endswith(b"\r\n\r\n"))
         self.agent._pool.retire()
         await self.agent.close()
-        await waiting
+        await self.assertFailure(waiting, CancelledError)
         await until(lambda: server.connected == 0)
 
 

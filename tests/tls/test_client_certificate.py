@@ -48,7 +48,7 @@ class ReadingTests(FilesCase):
         Tell which setting is wrong and why, with letters for the paths.
         """
         error = self.assertRaises(ConfigurationError, self.read, certificate, key)
-        words = error.reason.replace(certificate, "C").replace(key or "\0", "K")
+        words = str(error.reason).replace(certificate, "C").replace(key or "\0", "K")
         self.assertTrue(words.startswith(f"{error.setting}: "), words)
         return words
 

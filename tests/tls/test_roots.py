@@ -32,7 +32,7 @@ class RootsCase(FilesCase):
         error = self.assertRaises(ConfigurationError, read_roots, [str(path)])
         self.assertEqual((error.setting, error.phase), ("ca_files", "configuration"))
         self.assertIn(str(path), str(error))
-        return error.reason.replace(str(path), "PATH")
+        return str(error.reason).replace(str(path), "PATH")
 
 
 class NamedFilesTests(RootsCase):

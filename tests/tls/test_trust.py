@@ -9,7 +9,8 @@ from pathlib import Path
 
 from OpenSSL import SSL
 from trustme import CA
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
 
 from matrix_federation_agent import TrustPolicy
 from matrix_federation_agent._tls.trust import Trust, TrustGeneration, named_files
@@ -89,6 +90,23 @@ class LoadingTests(TestCase):
         self.assertEqual(found, [True, False])
 
 
+@implementer(ILogObserver)
+class TrustObserver:
+    """
+    Keeps what is logged about trust.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def __call__(self, event: LogEvent) -> None:
+        """
+        Keep it as text.
+        """
+        if event["log_namespace"] == "matrix_federation_agent._tls.trust":
+            self.events.append(f"{event['log_level'].name}: {formatEvent(event)}")
+
+
 class SuccessionTests(FilesCase):
     """
     L{Trust}.
@@ -102,16 +120,10 @@ class SuccessionTests(FilesCase):
         self.path = Path(self.file(root("one").pem))
         self.policy = TrustPolicy(ca_files=[self.path], use_system_roots=False)
         self.trust = Trust(TrustGeneration.load(self.policy))
-        self.events: list[str] = []
-        self.addCleanup(globalLogPublisher.removeObserver, self.observe)
-        globalLogPublisher.addObserver(self.observe)
-
-    def observe(self, event: LogEvent) -> None:
-        """
-        Keep what is logged about trust.
-        """
-        if event["log_namespace"] == "matrix_federation_agent._tls.trust":
-            self.events.append(f"{event['log_level'].name}: {formatEvent(event)}")
+        observer = TrustObserver()
+        self.events = observer.events
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        globalLogPublisher.addObserver(observer)
 
     def test_succession(self) -> None:
         """
