@@ -16,6 +16,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IAddress, IOpenSSLContextFactory
 from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import globalLogPublisher
 from twisted.web.iweb import IResponse
 from zope.interface import implementer
 
@@ -23,7 +24,7 @@ from matrix_federation_agent import MatrixFederationAgent, TrustPolicy
 from matrix_federation_agent.errors import CertificateRejected, ConfigurationError, ResponseFailed
 from matrix_federation_agent.testing import Certificate
 from tests.conformance.case import FederationCase, RawServer, until
-from tests.tls.files import Authority, root
+from tests.tls.files import Authority, TrustObserver, root
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 EX = "192.0.2.1"
@@ -280,6 +281,17 @@ class ReloadTests(ReloadCase):
         self.path.unlink()
         agent.reload_trust()
         self.assertEqual(reactor.getDelayedCalls(), [])
+
+    def test_T7_roots_of_no_use(self) -> None:
+        """
+        Roots that have expired are warned of when the agent is made, and at each reload.
+        """
+        observer = TrustObserver()
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.path.write_bytes(root("old", days=-3).pem)
+        self.agent().reload_trust()
+        self.assertEqual([event.split(":")[0] for event in observer.events], ["warn", "info", "warn"])
 
     async def test_T7_watching(self) -> None:
         """

@@ -1,5 +1,5 @@
 """
-Files of certificates, good and bad.
+Files of certificates, good and bad, and what is logged about them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from twisted.logger import ILogObserver, LogEvent, formatEvent
+from zope.interface import implementer
 
 from matrix_federation_agent.testing import Certificate
 from tests.case import TestCase
@@ -102,3 +104,20 @@ class FilesCase(TestCase):
         for name, content in contents.items():
             (directory / name.replace("__", ".")).write_bytes(content)
         return directory
+
+
+@implementer(ILogObserver)
+class TrustObserver:
+    """
+    Keeps what is logged about trust.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def __call__(self, event: LogEvent) -> None:
+        """
+        Keep it as text.
+        """
+        if event["log_namespace"] == "matrix_federation_agent._tls.trust":
+            self.events.append(f"{event['log_level'].name}: {formatEvent(event)}")

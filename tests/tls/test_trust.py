@@ -9,14 +9,13 @@ from pathlib import Path
 
 from OpenSSL import SSL
 from trustme import CA
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
-from zope.interface import implementer
+from twisted.logger import globalLogPublisher
 
 from matrix_federation_agent import TrustPolicy
 from matrix_federation_agent._tls.trust import Trust, TrustGeneration, named_files
 from matrix_federation_agent.errors import ConfigurationError
 from tests.case import TestCase
-from tests.tls.files import NOW, FilesCase, root
+from tests.tls.files import NOW, FilesCase, TrustObserver, root
 
 
 class LoadingTests(TestCase):
@@ -88,23 +87,6 @@ class LoadingTests(TestCase):
         self.patch(os, "environ", {"SSL_CERT_FILE": str(pem)})
         found = [TrustGeneration.load(TrustPolicy(use_system_roots=wanted)).has_roots for wanted in (True, False)]
         self.assertEqual(found, [True, False])
-
-
-@implementer(ILogObserver)
-class TrustObserver:
-    """
-    Keeps what is logged about trust.
-    """
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-
-    def __call__(self, event: LogEvent) -> None:
-        """
-        Keep it as text.
-        """
-        if event["log_namespace"] == "matrix_federation_agent._tls.trust":
-            self.events.append(f"{event['log_level'].name}: {formatEvent(event)}")
 
 
 class SuccessionTests(FilesCase):
