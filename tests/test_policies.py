@@ -289,7 +289,7 @@ class SettingsTests(TestCase):
         trust = (
             "TrustPolicy(ca_files=(), use_system_roots=True, exempt_domains=('*.onion',), exempt_networks=(), "
             "minimum_tls='1.2', client_certificate=None, client_key=None, watch_interval=None, max_sessions=5000, "
-            "max_session_bytes=50331648, session_lifetime=86400.0, ct_log_list=None, required_scts=0)"
+            "max_session_bytes=83886080, session_lifetime=86400.0, ct_log_list=None, required_scts=0)"
         )
         self.assertEqual(found, [addresses, trust])
 

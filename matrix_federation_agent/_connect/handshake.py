@@ -13,7 +13,7 @@ import math
 from typing import TYPE_CHECKING
 
 import attrs
-from OpenSSL.SSL import Error as OpenSSLError
+from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -122,7 +122,7 @@ class HandshakeGate(Protocol):
         """
         Tell a failed handshake from a connection that was merely closed.
         """
-        if reason.check(OpenSSLError):
+        if reason.check(SSL.Error):
             words = f"the TLS handshake failed: {_openssl_words(reason.value)}"
         else:
             words = "the connection was closed during the TLS handshake"
@@ -166,6 +166,7 @@ class BoundedTLSTransport(BufferingTLSTransport):
     """
 
     factory: VerifiedTLSFactory
+    _received = 0
 
     def dataReceived(self, bytes: bytes) -> None:
         """
@@ -176,10 +177,25 @@ class BoundedTLSTransport(BufferingTLSTransport):
         if budget.exceeded:
             self.abortConnection()  # type: ignore[no-untyped-call]
             return
-        opened = self.factory.creator.accepted
+        creator = self.factory.creator
+        opened = creator.accepted
+        self._received += len(bytes)
         super().dataReceived(bytes)  # type: ignore[no-untyped-call]
-        if opened:
-            self.factory.creator.keep_session(self.getHandle())  # type: ignore[no-untyped-call]
+        connection: SSL.Connection | None = self.getHandle()  # type: ignore[no-untyped-call]
+        if opened and connection is not None:
+            creator.keep_session(connection, self._received)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        Keep the session resumable, although the server may have gone without
+        a farewell: OpenSSL then wants to send an alert, which nobody would
+        receive, and spoils the session.  RFC 5246, section 7.2.1, permits to
+        resume it; to the application the connection is lost all the same.
+        """
+        connection: SSL.Connection | None = self.getHandle()  # type: ignore[no-untyped-call]
+        if self.factory.creator.accepted and connection is not None:
+            connection.set_shutdown(connection.get_shutdown() | SSL.SENT_SHUTDOWN)
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
 
 class VerifiedTLSFactory(TLSMemoryBIOFactory):

@@ -73,5 +73,12 @@ class BoundedMap(Generic[V]):
         """
         return [(key, value) for key, (value, _) in self._entries.items()]
 
+    @property
+    def weight(self) -> int:
+        """
+        The sum of the weights.
+        """
+        return self._weight
+
     def __len__(self) -> int:
         return len(self._entries)

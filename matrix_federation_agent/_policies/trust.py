@@ -92,7 +92,7 @@ class TrustPolicy:
     client_key: str | None = attrs.field(default=None, converter=_client_key)
     watch_interval: float | None = optional_seconds()
     max_sessions: int = count(5000)
-    max_session_bytes: int = count(48 * 1024 * 1024)
+    max_session_bytes: int = count(80 * 1024 * 1024)
     session_lifetime: float = seconds(24 * 3600.0)
     ct_log_list: str | None = optional_path("ct_log_list")
     required_scts: int = count(0)

@@ -15,24 +15,31 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import attrs
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_der_x509_certificate
 
 from .._discovery.cache import BoundedMap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cryptography.x509 import Certificate
     from OpenSSL import SSL
 
-FIXED_BYTES = 4 * 1024
+FIXED_BYTES = 2 * 1024
 """
-What a session holds beside the peer's certificates, tickets included.
+What a session holds beside its ticket and the certificates that were sent.
 """
 
-CERTIFICATE_FACTOR = 4
+CERTIFICATE_BYTES = 5 * 1024
+CERTIFICATE_FACTOR = 2
 """
-What a parsed certificate takes, as a multiple of its DER.
+What a certificate of a verified chain takes when it is parsed: so many bytes,
+and a multiple of its DER.
+"""
+
+UNVERIFIED_FACTOR = 40
+"""
+The same for a certificate that a server sent besides: nobody's signature
+says that it is not made of the smallest parts that take the most memory.
 """
 
 
@@ -42,11 +49,12 @@ class Proof:
     What a full check found, and for how long it stands.
 
     @ivar leaf: SHA-256 of the server's certificate.
-    @ivar valid_from: when the last of the verified chain became valid, in
-        seconds since the epoch.
+    @ivar valid_from: when the last of the verified chain became valid, or when
+        it was checked, in seconds since the epoch.
     @ivar valid_until: when the first of them expires, or the session's
         lifetime is over.
-    @ivar weight: the bytes that a session with these certificates holds.
+    @ivar weight: the bytes that the certificates take which the server sent,
+        and which its sessions hold.
     """
 
     leaf: bytes
@@ -55,20 +63,24 @@ class Proof:
     weight: int
 
     @classmethod
-    def of(cls, chain: Sequence[Certificate], now: float, lifetime: float) -> Proof:
+    def of(cls, verified: Sequence[bytes], sent: Sequence[bytes], now: float, lifetime: float) -> Proof:
         """
         Make the proof of a chain that was just verified.
 
-        @param chain: from the server's certificate to the root.
+        @param verified: DER, from the server's certificate to the root.
+        @param sent: DER of what the server sent.
         @param now: in seconds since the epoch.
         @param lifetime: in seconds, at most.
+        @raise ValueError: when a certificate of the verified chain cannot be
+            read.
         """
-        encoded = [certificate.public_bytes(Encoding.DER) for certificate in chain]
+        chain = [load_der_x509_certificate(encoded) for encoded in verified]
         return cls(
-            sha256(encoded[0]).digest(),
-            max(certificate.not_valid_before_utc.timestamp() for certificate in chain),
+            sha256(verified[0]).digest(),
+            # A clock that is set back makes no session last longer.
+            max(now, *(certificate.not_valid_before_utc.timestamp() for certificate in chain)),
             min(now + lifetime, *(certificate.not_valid_after_utc.timestamp() for certificate in chain)),
-            FIXED_BYTES + CERTIFICATE_FACTOR * sum(map(len, encoded)),
+            sum(_weight(encoded, verified) for encoded in sent),
         )
 
     def stands(self, now: float) -> bool:
@@ -77,21 +89,46 @@ class Proof:
         """
         return self.valid_from <= now < self.valid_until
 
-    def is_of(self, certificate: Certificate) -> bool:
+    def is_of(self, certificate: bytes) -> bool:
         """
-        Tell whether a certificate is the one that was checked.
+        Tell whether a certificate, DER, is the one that was checked.
         """
-        return sha256(certificate.public_bytes(Encoding.DER)).digest() == self.leaf
+        return sha256(certificate).digest() == self.leaf
+
+
+def _weight(encoded: bytes, verified: Sequence[bytes]) -> int:
+    if encoded in verified:
+        return CERTIFICATE_BYTES + CERTIFICATE_FACTOR * len(encoded)
+    return UNVERIFIED_FACTOR * len(encoded)
 
 
 @attrs.frozen(eq=False)
 class RememberedSession:
     """
     A session, and why it may be trusted.
+
+    @ivar weight: the bytes that it holds.
     """
 
     session: SSL.Session
     proof: Proof
+    weight: int
+
+    @classmethod
+    def of(
+        cls, session: SSL.Session, proof: Proof, received: int, resumed: RememberedSession | None
+    ) -> RememberedSession:
+        """
+        Weigh a session.
+
+        @param received: how many bytes came from the server until it was
+            complete: no ticket is longer, and OpenSSL does not tell how long
+            one is.
+        @param resumed: the session from which it went on, whose ticket it may
+            have kept.
+        """
+        weight = FIXED_BYTES + proof.weight + received
+        return cls(session, proof, weight if resumed is None else max(weight, resumed.weight))
 
 
 class SessionCache:
@@ -108,6 +145,13 @@ class SessionCache:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    @property
+    def weight(self) -> int:
+        """
+        The bytes that they hold, all together.
+        """
+        return self._sessions.weight
 
     def take(self, key: str, now: float) -> RememberedSession | None:
         """
@@ -126,7 +170,11 @@ class SessionCache:
 
         @return: how many others had to leave.
         """
-        evicted = self._sessions.put(key, remembered, remembered.proof.weight)
+        if remembered.weight > self._sessions.limit:
+            # Room would be made for it in vain.
+            self._sessions.forget(key)
+            return 0
+        evicted = self._sessions.put(key, remembered, remembered.weight)
         while len(self._sessions) > self._max_sessions:
             self._sessions.drop_oldest()
             evicted += 1

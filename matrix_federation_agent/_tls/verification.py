@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from OpenSSL import SSL
+from OpenSSL.crypto import FILETYPE_ASN1, dump_certificate
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from zope.interface import implementer
@@ -185,35 +186,54 @@ class VerifiedConnectionCreator:
         """
         if self.identity_proven:
             self._proof = self._proof_of(connection)
+            self._offered = None
         elif self._offered is not None:
             proof = self._offered.proof
             certificate = connection.get_peer_certificate()
-            sound = proof.stands(self._now()) and certificate is not None and proof.is_of(certificate.to_cryptography())
+            sound = proof.stands(self._now()) and certificate is not None and proof.is_of(_encoded(certificate))
             self.identity_proven = self.resumed = sound
+            # The session that follows stands no longer than this one: its
+            # certificate was not shown again.
             self._proof = proof if sound else None
 
     def _proof_of(self, connection: SSL.Connection) -> Proof | None:
         """
         Make the proof of a full handshake, where sessions are remembered.
         """
-        chain = connection.get_verified_chain()
         policy = self.generation.policy
-        if not policy.max_sessions or not chain:
+        if not policy.max_sessions:
+            return None
+        verified, sent = connection.get_verified_chain(), connection.get_peer_cert_chain()
+        if not verified or not sent:
             return None
         try:
-            return Proof.of([one.to_cryptography() for one in chain], self._now(), policy.session_lifetime)
+            return Proof.of([*map(_encoded, verified)], [*map(_encoded, sent)], self._now(), policy.session_lifetime)
         except ValueError:
             # OpenSSL accepted a certificate above the server's own that
             # cryptography cannot read: nothing to refuse, nothing to remember.
             return None
 
-    def keep_session(self, connection: SSL.Connection) -> None:
+    def keep_session(self, connection: SSL.Connection, received: int) -> None:
         """
         Remember the session of a verified connection, once.  In TLS 1.3 it
         comes after the handshake (RFC 8446, section 4.6.1), so that this is
         called when something arrived from the server.
+
+        A TLS 1.2 session that was resumed is remembered again.  That each is
+        used once hinders observers from linking connections (RFC 8446,
+        appendix C.4), but here a server may give no other; who we are, our
+        requests say anyway.
+
+        @param received: the bytes that arrived so far, TLS included.
         """
         proof, self._proof = self._proof, None
-        session = None if proof is None else connection.get_session()
-        if proof is not None and session is not None:
-            self.generation.sessions.keep(self._session_key, RememberedSession(session, proof))
+        if proof is None or self.generation.retired:
+            return
+        session = connection.get_session()
+        if session is not None:
+            remembered = RememberedSession.of(session, proof, received, self._offered)
+            self.generation.sessions.keep(self._session_key, remembered)
+
+
+def _encoded(certificate: X509) -> bytes:
+    return dump_certificate(FILETYPE_ASN1, certificate)
