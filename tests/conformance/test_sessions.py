@@ -1,5 +1,5 @@
 """
-Point by point: which TLS sessions are resumed over real sockets, and which are not.
+CONFORMANCE 6: which TLS sessions are resumed over real sockets, and which are not.
 """
 
 from __future__ import annotations

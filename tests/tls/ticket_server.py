@@ -15,7 +15,9 @@ from matrix_federation_agent.testing import Certificate
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
-def server_context(certificate: Certificate, path: Path, *, newest: str = "1.3", tickets: bool = True) -> ssl.SSLContext:
+def server_context(
+    certificate: Certificate, path: Path, *, newest: str = "1.3", tickets: bool = True
+) -> ssl.SSLContext:
     """
     Make the settings of a server that resumes sessions.
 
