@@ -20,8 +20,7 @@ from typing import Any
 import attrs
 from OpenSSL import SSL, crypto
 from service_identity.cryptography import verify_certificate_hostname
-from twisted.internet.defer import gatherResults
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.web.client import Agent, HTTPConnectionPool, readBody
 from twisted.web.iweb import IPolicyForHTTPS
@@ -29,7 +28,19 @@ from zope.interface import implementer
 
 from benchmarks._chains import Chain, make_chain
 from benchmarks._client import TabledHostnames
-from benchmarks._frame import Contender, Cost, Numbers, Report, be_child, finish, in_child, interleaved, options, table
+from benchmarks._frame import (
+    Child,
+    Contender,
+    Cost,
+    Numbers,
+    Report,
+    be_child,
+    finish,
+    in_child,
+    interleaved,
+    options,
+    table,
+)
 from matrix_federation_agent import AddressPolicy, ConnectionPolicy, MatrixFederationAgent, TrustPolicy
 
 COUNT = 1000
@@ -230,7 +241,7 @@ def _attempt(step: Callable[[], Any], connection: SSL.Connection, tcp: socket.so
         return False
 
 
-CHILDREN = {
+CHILDREN: dict[str, Child] = {
     OURS: ours,
     WITHOUT: partial(ours, max_sessions=0),
     PLAIN: plain,

@@ -185,7 +185,7 @@ class BoundedTLSTransport(BufferingTLSTransport):
         if opened and connection is not None:
             creator.keep_session(connection, self._received)
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         Keep the session resumable, although the server may have gone without
         a farewell: OpenSSL then wants to send an alert, which nobody would
@@ -195,7 +195,7 @@ class BoundedTLSTransport(BufferingTLSTransport):
         connection: SSL.Connection | None = self.getHandle()  # type: ignore[no-untyped-call]
         if self.factory.creator.accepted and connection is not None:
             connection.set_shutdown(connection.get_shutdown() | SSL.SENT_SHUTDOWN)
-        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        super().connectionLost(reason)
 
 
 class VerifiedTLSFactory(TLSMemoryBIOFactory):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import time
 from typing import Any, cast
@@ -393,7 +394,7 @@ class ConcludeTests(ResumedCase):
         """
         for error in (ValueError("x"), KeyboardInterrupt(), MemoryError()):
             creator = self.creator()
-            self.assertIs(self.refused(lambda: setattr(creator, "_now", Raising(error)), creator), CertificateRejected)
+            self.assertIs(self.refused(partial(setattr, creator, "_now", Raising(error)), creator), CertificateRejected)
 
     def test_a_full_handshake_in_reply(self) -> None:
         """

@@ -98,7 +98,6 @@ class TicketServer(Factory):
     """
 
     noisy = False
-    protocol = TicketPeer
 
     def __init__(self, context: ssl.SSLContext, *, farewell: bool = True) -> None:
         """
@@ -109,7 +108,7 @@ class TicketServer(Factory):
         self.resumed: list[bool] = []
         self.failed = 0
 
-    def buildProtocol(self, addr: IAddress | None) -> TicketPeer:
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """
         Make the protocol of one connection.
         """
