@@ -157,5 +157,7 @@ def _crumbs(size: int, signer: _Signer) -> x509.Certificate:
     subject = signer.certificate.subject
     names = x509.SubjectAlternativeName([x509.DNSName("a")] * (size // 3))
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    builder = _begin(subject, key, subject).add_extension(names, critical=False).add_extension(identifier, False)
+    builder = (
+        _begin(subject, key, subject).add_extension(names, critical=False).add_extension(identifier, critical=False)
+    )
     return builder.sign(key, hashes.SHA256())

@@ -2,7 +2,7 @@
 Connecting again to servers that close after each response: the CPU of the client's process.
 
 Every contender asks 1000 names once, so that it knows what it can, and is measured when it asks them again. The server
-is nginx, one process, which must be on the path (Debian: C{nginx-light}); it needs no root. All contenders find addresses in
+is nginx, one process, which must be on the path (Debian: C{nginx-light}). All contenders find addresses in
 the same table, at no cost, because a plain C{Agent} would ask the system in threads.
 """
 
