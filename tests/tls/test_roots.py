@@ -82,7 +82,7 @@ class NamedFilesTests(RootsCase):
         pipe = self.mktemp()
         os.mkfifo(pipe)
         self.assertEqual(self.refused(self.mktemp()), "ca_files: PATH cannot be read: No such file or directory")
-        self.assertEqual(self.refused("\x00"), "ca_files: PATH cannot be read: embedded null byte")
+        self.assertIn("PATH cannot be read: ", self.refused("\x00"))
         self.assertEqual(self.refused(pipe), "ca_files: PATH is no regular file")
 
     def test_T6_too_long(self) -> None:
