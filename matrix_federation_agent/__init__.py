@@ -16,7 +16,7 @@ An C{IAgent} for requests to other Matrix servers.
 from ._agent import MatrixFederationAgent
 from ._counters import Counters
 from ._discovery.remembering import Known
-from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, TrustPolicy
+from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, ProxyPolicy, TrustPolicy
 from ._route import Inspection, LocatedTarget, Route, ShownCertificate, Step
 from ._server_name import ServerName
 from ._tls.https_policy import https_policy
@@ -33,6 +33,7 @@ __all__ = [
     "Known",
     "LocatedTarget",
     "MatrixFederationAgent",
+    "ProxyPolicy",
     "Route",
     "ServerName",
     "ShownCertificate",

@@ -29,7 +29,7 @@ from ._discovery.remembering import IPV4, IPV6, Remembering
 from ._discovery.resolution import Discovery
 from ._discovery.srv import ServiceLookup, service_query
 from ._discovery.well_known import WellKnownFetcher
-from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, TrustPolicy
+from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, ProxyPolicy, TrustPolicy
 from ._route import LocatedTarget, Route
 from ._server_name import ServerName
 from ._tls.trust import Trust, TrustGeneration
@@ -118,6 +118,7 @@ class MatrixFederationAgent:
         addresses: AddressPolicy | None = None,
         discovery: DiscoveryPolicy | None = None,
         connections: ConnectionPolicy | None = None,
+        proxies: ProxyPolicy | None = None,
         resolver: IResolver | None = None,
         hostnames: IHostnameResolver | None = None,
         store: Any = None,
@@ -131,6 +132,7 @@ class MatrixFederationAgent:
         @param addresses: which addresses may be connected to.
         @param discovery: how servers are found.
         @param connections: how connections are made and kept.
+        @param proxies: which connections go through a proxy; by default none.
         @param resolver: asked for SRV records, and for addresses after the
             hosts file.  By default C{twisted.names} with the name servers of
             resolv.conf.
@@ -156,7 +158,8 @@ class MatrixFederationAgent:
         addresses_known = (remembering.addresses(IPV6, names, ipv6), remembering.addresses(IPV4, names, ipv4))
         hosts = HostLookup(reactor, addresses_known, hostnames, discovery_policy.dns_timeout)
         trusted, watch = _watched_trust(reactor, trust or TrustPolicy(), counted)
-        dialer = Dialer(reactor, trusted, addresses or AddressPolicy(), policy, hosts, outcomes=Outcomes(counted))
+        permitted, through = addresses or AddressPolicy(), proxies or ProxyPolicy()
+        dialer = Dialer(reactor, trusted, permitted, policy, hosts, proxies=through, outcomes=Outcomes(counted))
         limit = policy.max_head_bytes + discovery_policy.well_known_max_bytes
         fetcher = WellKnownFetcher(
             reactor, lambda: Exchange(reactor, dialer, policy, user_agent, limit), discovery_policy
@@ -348,8 +351,10 @@ class MatrixFederationAgent:
         Find the addresses of a target, and what the policies say of them.
         """
         found = await self._dialer.candidates(identity, target)
-        rules = [(str(one), rule) for one in found.permitted if (rule := self._dialer.exemption(identity, one))]
-        return LocatedTarget(target, tuple(map(str, found.permitted)), found.refused, tuple(rules))
+        proxy = None if found.proxy is None else str(found.proxy)
+        shown = [(one, None if one is None else str(one)) for one in found.dialled]
+        rules = [(text, rule) for one, text in shown if (rule := self._dialer.exemption(identity, target, one))]
+        return LocatedTarget(target, tuple(map(str, found.permitted)), found.refused, tuple(rules), proxy)
 
 
 def _named(server_name: ServerName | bytes | str) -> ServerName:

@@ -104,20 +104,34 @@ class LocatedTarget:
     @ivar addresses: those that may be dialled, in that order.
     @ivar refused: why others may not, or why there is none.
     @ivar exempt: for addresses at which the certificate is not checked, the
-        rule that says so.
+        rule that says so; L{None} is the address that a proxy finds.
     @ivar inspections: what was found at these addresses, where they were
         connected to in order to look at their TLS.
+    @ivar proxy: the URL of the proxy that leads there, without credentials,
+        or L{None}.
     """
 
     target: Target
     addresses: tuple[str, ...] = ()
     refused: tuple[Attempt, ...] = ()
-    exempt: tuple[tuple[str, str], ...] = ()
+    exempt: tuple[tuple[str | None, str], ...] = ()
     inspections: tuple[Inspection, ...] = ()
+    proxy: str | None = None
+
+    @property
+    def is_dialled(self) -> bool:
+        """
+        Whether there is anything to connect to; a proxy may find what has no
+        address here.
+        """
+        return bool(self.addresses) or (self.proxy is not None and not self.refused)
 
     def __str__(self) -> str:
         rules = dict(self.exempt)
-        dialled = [f"{one} (certificate not checked: {rules[one]})" if one in rules else one for one in self.addresses]
+        places: list[tuple[str | None, str]] = [(one, one) for one in self.addresses]
+        if self.proxy is not None and self.is_dialled:
+            places.insert(0, (None, f"through {self.proxy}"))
+        dialled = [f"{text} (certificate not checked: {rules[one]})" if one in rules else text for one, text in places]
         found = [*dialled, *(attempt.error.reason for attempt in self.refused)]
         return f"{self.target}: {', '.join(found)}"
 

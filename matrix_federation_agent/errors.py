@@ -37,6 +37,7 @@ __all__ = [
     "InvalidServerName",
     "InvalidURI",
     "Phase",
+    "ProxyError",
     "ResolutionFailed",
     "ResponseFailed",
     "ServiceUnavailable",
@@ -44,7 +45,7 @@ __all__ = [
     "UnsupportedScheme",
 ]
 
-Phase = Literal["configuration", "uri", "dns", "policy", "tcp", "tls", "http"]
+Phase = Literal["configuration", "uri", "dns", "policy", "tcp", "proxy", "tls", "http"]
 """
 The part of the way on which a request ended, in the order of travel.
 """
@@ -237,6 +238,21 @@ class ConnectionFailed(FederationError, ConnectError):
     """
 
     phase: Phase = attrs.field(default="tcp", kw_only=True)
+
+
+@attrs.define(eq=False, slots=False, str=False)
+class ProxyError(ConnectionFailed):
+    """
+    A proxy did not lead to the server: it was not reached, or it refused.
+
+    @ivar proxy: its URL, without credentials.
+    @ivar status: of its HTTP response, or its SOCKS reply code, or L{None}
+        where there was neither.
+    """
+
+    phase: Phase = attrs.field(default="proxy", kw_only=True)
+    proxy: str = attrs.field(default="", kw_only=True)
+    status: int | None = attrs.field(default=None, kw_only=True)
 
 
 @attrs.define(eq=False, slots=False, str=False)

@@ -163,6 +163,16 @@ def _add_policies(parser: Parser) -> None:
     addresses.add_argument(
         "--dns", type=arguments.name_server, metavar="HOST:PORT", help="the name server: an address, [::1]:53 for IPv6"
     )
+    proxies = parser.add_argument_group("proxies")
+    _add_list(
+        proxies, "--proxy", "[PATTERN=]URL|direct", "which hosts go through which proxy; the first that fits counts"
+    )
+    proxies.add_argument(
+        "--proxy-environment", action="store_true", help="and then what https_proxy, all_proxy and no_proxy say"
+    )
+    proxies.add_argument(
+        "--proxy-resolve-here", action="store_true", help="resolve names for http and https proxies here"
+    )
 
 
 def _add_list(group: _ArgumentGroup, option: str, metavar: str, help: str) -> None:

@@ -35,9 +35,9 @@ def to_json(document: object, indent: int | None = 2) -> str:
 def why_unreachable(route: Route) -> FederationError | None:
     """
     Tell why a route leads nowhere: its own failure, or that there is no
-    address to which the agent may connect.
+    address to which the agent may connect, nor a proxy that might find one.
     """
-    if route.failure is not None or any(target.addresses for target in route.targets):
+    if route.failure is not None or any(target.is_dialled for target in route.targets):
         return route.failure
     return summarised(str(route.server_name), [attempt for target in route.targets for attempt in target.refused])
 
@@ -65,9 +65,12 @@ def route_head_lines(route: Route, console: Console) -> Iterator[str]:
 
 def _target_lines(target: LocatedTarget, console: Console) -> Iterator[str]:
     rules = dict(target.exempt)
-    for address in target.addresses:
+    places: list[tuple[str | None, str, str]] = [(one, "address", one) for one in target.addresses]
+    if target.proxy is not None and target.is_dialled:
+        places.insert(0, (None, "through", target.proxy))
+    for address, word, shown in places:
         note = f" (certificate not checked: {escaped(rules[address])})" if address in rules else ""
-        yield f"    address {console.paint(escaped(address), 'green')}{console.paint(note, 'yellow') if note else ''}"
+        yield f"    {word} {console.paint(escaped(shown), 'green')}{console.paint(note, 'yellow') if note else ''}"
     yield from refused_lines(target, console)
 
 
@@ -174,4 +177,5 @@ def _target_json(target: LocatedTarget) -> dict[str, Any]:
         "addresses": list(target.addresses),
         "refused": [attempt_json(attempt) for attempt in target.refused],
         "exempt": [{"address": address, "rule": rule} for address, rule in target.exempt],
+        "proxy": target.proxy,
     }

@@ -49,8 +49,10 @@ class Resolve:
         the certificate must name;
       - C{targets}: a list of objects with C{host}, C{port}, C{addresses} (a
         list), C{refused} (a list of objects with C{address}, C{type},
-        C{phase} and C{reason}) and C{exempt} (a list of objects with
-        C{address} and the C{rule} by which its certificate is not checked);
+        C{phase} and C{reason}), C{exempt} (a list of objects with
+        C{address}, null for what a proxy finds, and the C{rule} by which its
+        certificate is not checked) and C{proxy} (a URL without credentials,
+        or null);
       - C{failure}: null, or an object with C{type}, C{phase}, C{reason} and
         C{attempts}, a list of objects with C{target}, C{address}, C{type},
         C{phase} and C{reason}.

@@ -4,6 +4,7 @@ The options that C{resolve}, C{request} and C{check} share, as policies.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -11,7 +12,7 @@ import attrs
 from .._agent import MatrixFederationAgent
 from .._deadlines import within
 from .._discovery.name_servers import NameServerResolver
-from .._policies import SPECIAL_PURPOSE, AddressPolicy, TrustPolicy
+from .._policies import SPECIAL_PURPOSE, AddressPolicy, ProxyPolicy, TrustPolicy
 from ..errors import TimedOut
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _OPTIONS = {
     "client_key": "--client-key",
     "ct_log_list": "--ct-log-list",
     "required_scts": "--required-scts",
+    "rules": "--proxy",
 }
 
 
@@ -61,6 +63,7 @@ class Settings:
     addresses: AddressPolicy = attrs.field(factory=AddressPolicy)
     name_server: NameServer | None = None
     timeout: float | None = None
+    proxies: ProxyPolicy = attrs.field(factory=ProxyPolicy)
 
     @classmethod
     def of(cls, options: Namespace) -> Settings:
@@ -83,7 +86,7 @@ class Settings:
         # A denied network of the user's own makes the rule stricter: the
         # usual ones stay.
         addresses = AddressPolicy(allow=options.allow_network, deny=[*SPECIAL_PURPOSE, *options.deny_network])
-        return cls(trust, addresses, options.dns, options.timeout)
+        return cls(trust, addresses, options.dns, options.timeout, _proxies(options))
 
     def agent(self, reactor: IReactor) -> MatrixFederationAgent:
         """
@@ -92,7 +95,28 @@ class Settings:
         @raise ConfigurationError: when a file of roots cannot be used.
         """
         resolver = None if self.name_server is None else NameServerResolver(reactor, [self.name_server])
-        return MatrixFederationAgent.new(reactor, trust=self.trust, addresses=self.addresses, resolver=resolver)
+        return MatrixFederationAgent.new(
+            reactor, trust=self.trust, addresses=self.addresses, proxies=self.proxies, resolver=resolver
+        )
+
+
+def _proxies(options: Namespace) -> ProxyPolicy:
+    """
+    Read the rules of the command line, and after them those of the
+    environment if they are asked for.
+    """
+    given = ProxyPolicy([_rule(text) for text in options.proxy], resolve_here=options.proxy_resolve_here)
+    if not options.proxy_environment:
+        return given
+    return attrs.evolve(given, rules=(*given.rules, *ProxyPolicy.from_environment(os.environ).rules))
+
+
+def _rule(text: str) -> tuple[str, str]:
+    """
+    Split C{PATTERN=URL}; a URL alone is for every host.
+    """
+    pattern, equals, url = text.partition("=")
+    return (pattern, url) if equals and "://" not in pattern else ("*", text)
 
 
 async def in_time(

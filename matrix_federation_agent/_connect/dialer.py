@@ -7,20 +7,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
-from twisted.internet.defer import CancelledError
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectingCancelledError
-from twisted.internet.error import TimeoutError as TwistedTimeoutError
-from twisted.python.failure import Failure
 
 from .._deadlines import within
+from .._discovery.routing import Target
+from .._policies import ProxyPolicy
+from .._server_name import ServerName
 from .._tls.sessions import SessionCache
 from .._tls.trust import Trust
 from .._tls.verification import VerifiedConnectionCreator
-from ..errors import AddressDenied, Attempt, ConnectionFailed, FederationError, TimedOut, summarised
+from ..errors import AddressDenied, Attempt, FederationError, TimedOut, summarised
 from .addresses import denied_by, interleaved
 from .handshake import ByteBudget, HandshakeGate, OpenConnections, TrustReplaced, VerifiedTLSFactory
 from .outcomes import Outcomes
+from .proxies import ProxyDialer, resolves_here
+from .tcp import connect_tcp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IProtocol, IProtocolFactory
 
     from .._discovery.hosts import HostLookup
-    from .._discovery.routing import Target
     from .._identity import Identity
-    from .._policies import Address, AddressPolicy, ConnectionPolicy
+    from .._policies import Address, AddressPolicy, ConnectionPolicy, Proxy
     from .._reactor import IReactor
 
 
@@ -41,10 +40,20 @@ class Candidates:
 
     @ivar permitted: those that may be dialled, in order.
     @ivar refused: what is wrong with the others, or why there is none.
+    @ivar proxy: through which they are dialled, or L{None}.
     """
 
     permitted: tuple[Address, ...]
     refused: tuple[Attempt, ...]
+    proxy: Proxy | None = None
+
+    @property
+    def dialled(self) -> tuple[Address | None, ...]:
+        """
+        What to dial, in order; L{None} is the target itself, for a proxy to
+        find.
+        """
+        return self.permitted if self.proxy is None or self.permitted or self.refused else (None,)
 
 
 @attrs.frozen(eq=False)
@@ -63,6 +72,7 @@ class Dialer:
     _addresses: AddressPolicy
     _policy: ConnectionPolicy
     _hosts: HostLookup
+    _proxies: ProxyPolicy = attrs.field(factory=ProxyPolicy, kw_only=True)
     open_connections: OpenConnections = attrs.field(factory=OpenConnections)
     budget: ByteBudget = attrs.field(factory=ByteBudget)
     outcomes: Outcomes = attrs.field(factory=Outcomes)
@@ -117,24 +127,45 @@ class Dialer:
         for target in targets:
             candidates = await self.candidates(identity, target)
             attempts.extend(candidates.refused)
-            for address in candidates.permitted[:left]:
+            for address in candidates.dialled[:left]:
                 left -= 1
                 try:
                     return await self.dial(identity, target, address, factory)
                 except FederationError as error:
-                    attempts.append(Attempt(str(target), str(address), error))
+                    attempts.append(Attempt(str(target), None if address is None else str(address), error))
         raise summarised(identity.asked, attempts)
+
+    def proxy_for(self, target: Target) -> Proxy | None:
+        """
+        Tell the proxy that leads to a target.
+        """
+        return self._proxies.proxy_for(target.host, target.port)
 
     async def candidates(self, identity: Identity, target: Target) -> Candidates:
         """
-        Find the addresses of a target, and ask the address policy about each.
+        Find the addresses of a target, and ask the address policy about each;
+        of a name that a proxy resolves there are none.
         """
+        proxy = self.proxy_for(target)
+        if proxy is None or resolves_here(self._proxies, proxy, target.host):
+            return attrs.evolve(await self._resolved(identity, target), proxy=proxy)
+        literal = target.host.literal
+        refused = () if literal is None else self._judged(identity, target, [literal]).refused
+        return Candidates((), refused, proxy)
+
+    async def _resolved(self, identity: Identity, target: Target) -> Candidates:
         try:
             found = await self._hosts.addresses(target.host)
         except FederationError as error:
             return Candidates((), (Attempt(str(target), None, error),))
+        return self._judged(identity, target, interleaved(found))
+
+    def _judged(self, identity: Identity, target: Target, found: list[Address]) -> Candidates:
+        """
+        Ask the address policy.
+        """
         permitted, refused = [], []
-        for address in interleaved(found):
+        for address in found:
             network = denied_by(self._addresses, address)
             if network is None:
                 permitted.append(address)
@@ -143,13 +174,18 @@ class Dialer:
                 refused.append(Attempt(str(target), str(address), denied))
         return Candidates(tuple(permitted), tuple(refused))
 
-    def exemption(self, identity: Identity, address: Address) -> str | None:
+    def exemption(self, identity: Identity, target: Target, address: Address | None) -> str | None:
         """
         Tell the rule by which a connection to an address is not verified.
+        What a proxy says that it connected to proves nothing: through one, no
+        network counts.
         """
-        return self._trust.generation.policy.exemption(identity.effective, address)
+        dialled = address if self.proxy_for(target) is None else None
+        return self._trust.generation.policy.exemption(identity.effective, dialled)
 
-    async def dial(self, identity: Identity, target: Target, address: Address, factory: IProtocolFactory) -> IProtocol:
+    async def dial(
+        self, identity: Identity, target: Target, address: Address | None, factory: IProtocolFactory
+    ) -> IProtocol:
         """
         Make one attempt: TCP, then TLS with the check; anew where the roots
         were replaced meanwhile.
@@ -163,16 +199,17 @@ class Dialer:
                 continue
 
     async def _handshake(
-        self, identity: Identity, target: Target, address: Address, factory: IProtocolFactory
+        self, identity: Identity, target: Target, address: Address | None, factory: IProtocolFactory
     ) -> IProtocol:
         """
-        Connect TCP, and await TLS.
+        Connect TCP, be it through a proxy, and await TLS.
         """
-        exemption = self.exemption(identity, address)
+        exemption = self.exemption(identity, target, address)
         now = self._reactor.seconds
         creator = VerifiedConnectionCreator(self._trust.generation, identity, target, exemption, now)
         gate = HandshakeGate(creator, factory)
-        await self._connect_tcp(address, target.port, creator, gate)
+        tls = VerifiedTLSFactory(creator, gate, self._reactor, self.open_connections, self.budget)
+        await self._reach(identity.asked, target, address, tls)
 
         def late(seconds: float) -> FederationError:
             reason = f"the TLS handshake was not finished within {seconds:g} s"
@@ -181,22 +218,18 @@ class Dialer:
         with self.outcomes.noted(creator, address):
             return await within(self._reactor, self._policy.tls_timeout, gate.opened, late)
 
-    async def _connect_tcp(
-        self, address: Address, port: int, creator: VerifiedConnectionCreator, gate: HandshakeGate
-    ) -> None:
+    async def _reach(self, asked: str, target: Target, address: Address | None, tls: VerifiedTLSFactory) -> None:
         """
         Connect TCP, with TLS on it that begins its handshake.
         """
-        kind = TCP4ClientEndpoint if address.version == 4 else TCP6ClientEndpoint
-        seconds = self._policy.tcp_timeout
-        endpoint = kind(self._reactor, str(address), port, timeout=seconds)
-        tls = VerifiedTLSFactory(creator, gate, self._reactor, self.open_connections, self.budget)
-        asked = creator.identity.asked
-        try:
-            await endpoint.connect(tls)
-        except (CancelledError, ConnectingCancelledError) as error:
-            raise CancelledError from error
-        except TwistedTimeoutError as error:
-            raise TimedOut(asked, f"TCP was not connected within {seconds:g} s", seconds=seconds) from error
-        except Exception as error:
-            raise ConnectionFailed(asked, Failure(error).getErrorMessage().rstrip(".")) from error
+        place = target if address is None else Target(_literal(address), target.port)
+        proxy = self.proxy_for(target)
+        if proxy is not None:
+            through = ProxyDialer(self._reactor, self._trust, self._policy, self._hosts, self.open_connections)
+            await through.connect(asked, proxy, place, tls)
+        elif address is not None:
+            await connect_tcp(self._reactor, asked, (address, target.port), tls, self._policy.tcp_timeout)
+
+
+def _literal(address: Address) -> ServerName:
+    return ServerName(f"[{address}]" if address.version == 6 else str(address))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
+from typing import Protocol as Structural
 
 import attrs
 from OpenSSL import SSL
@@ -238,9 +239,21 @@ class VerifiedTLSFactory(TLSMemoryBIOFactory):
         self._open_connections.discard(p)
 
 
+class Abortable(Structural):
+    """
+    A connection that can be dropped.
+    """
+
+    def abortConnection(self) -> object:
+        """
+        Drop it at once.
+        """
+
+
 class OpenConnections:
     """
-    Every TLS connection that is open, verified or not yet.
+    Every TLS connection that is open, verified or not yet, and every one to a
+    proxy on which TLS has not begun.
     """
 
     def __init__(self, parent: OpenConnections | None = None) -> None:
@@ -248,13 +261,13 @@ class OpenConnections:
         @param parent: takes account of the same connections, among others.
         """
         self._parent = parent
-        self._transports: set[TLSMemoryBIOProtocol] = set()
+        self._transports: set[Abortable] = set()
         self._emptied: list[Deferred[None]] = []
 
     def __len__(self) -> int:
         return len(self._transports)
 
-    def add(self, transport: TLSMemoryBIOProtocol) -> None:
+    def add(self, transport: Abortable) -> None:
         """
         Take a new connection into account.
         """
@@ -262,7 +275,7 @@ class OpenConnections:
         if self._parent is not None:
             self._parent.add(transport)
 
-    def discard(self, transport: TLSMemoryBIOProtocol) -> None:
+    def discard(self, transport: Abortable) -> None:
         """
         Forget a connection that was lost.
         """

@@ -124,7 +124,8 @@ def _check_not_onion(host: ServerName) -> None:
     Keep .onion names out of DNS (RFC 7686, section 2).
     """
     if is_onion(host.host):
-        raise ResolutionFailed("", f"{host}: .onion names are not in DNS", name=host.tls_name)
+        reason = f"{host}: .onion names are not in DNS; a proxy rule must say which proxy leads there"
+        raise ResolutionFailed("", reason, name=host.tls_name)
 
 
 def _read(texts: list[str]) -> list[Address]:

@@ -10,6 +10,8 @@ from .addresses import SPECIAL_PURPOSE, AddressPolicy
 from .connections import ConnectionPolicy
 from .discovery import DiscoveryPolicy
 from .networks import Address, Network, unmapped
+from .proxies import ProxyPolicy
+from .proxy_urls import Proxy
 from .trust import TrustPolicy
 
 __all__ = [
@@ -19,6 +21,8 @@ __all__ = [
     "ConnectionPolicy",
     "DiscoveryPolicy",
     "Network",
+    "Proxy",
+    "ProxyPolicy",
     "TrustPolicy",
     "unmapped",
 ]
