@@ -26,6 +26,7 @@ from matrix_federation_agent.errors import (
     InvalidServerName,
     InvalidURI,
     Phase,
+    ProxyError,
     ResolutionFailed,
     ResponseFailed,
     ServiceUnavailable,
@@ -51,6 +52,7 @@ LEAVES: list[tuple[type[FederationError], tuple[type[Exception], ...], Phase]] =
     (ServiceUnavailable, (ConnectError,), "dns"),
     (AddressDenied, (ConnectError,), "policy"),
     (ConnectionFailed, (ConnectError,), "tcp"),
+    (ProxyError, (ConnectError, ConnectionFailed), "proxy"),
     (HandshakeFailed, (ConnectError, ConnectionFailed), "tls"),
     (CertificateRejected, (ConnectError, HandshakeFailed), "tls"),
     (TimedOut, (TwistedTimeoutError,), "tcp"),
@@ -65,6 +67,7 @@ UNTOLD: list[tuple[type[FederationError], dict[str, object]]] = [
     (UnsupportedScheme, {"uri": ""}),
     (ResolutionFailed, {"name": "", "temporary": False}),
     (AddressDenied, {"address": "", "network": None}),
+    (ProxyError, {"proxy": "", "status": None}),
     (
         CertificateRejected,
         {

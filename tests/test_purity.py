@@ -21,8 +21,8 @@ PURE = [
     for name in (
         "errors",
         "_server_name",
-        *(f"_policies.{name}" for name in ("addresses", "connections", "discovery", "domains", "networks")),
-        *(f"_policies.{name}" for name in ("trust", "validation")),
+        *(f"_policies.{name}" for name in ("addresses", "connections", "discovery", "domains", "networks", "proxies")),
+        *(f"_policies.{name}" for name in ("proxy_urls", "trust", "validation")),
         "_identity",
         "_route",
         "_uri",
@@ -31,6 +31,9 @@ PURE = [
         "_discovery.routing",
         "_discovery.cache",
         "_connect.addresses",
+        "_connect.http_connect",
+        "_connect.negotiation",
+        "_connect.socks5",
         *(f"_tls.{name}" for name in ("contents", "objections", "pem", "reasons", "remedies")),
     )
 ]

@@ -57,7 +57,7 @@ class RouteTests(TestCase):
             "Route(server_name=ServerName('ex.example'), effective=ServerName('ex.example'), "
             "steps=(Step(number='6', found='the default port'),), "
             "targets=(LocatedTarget(target=Target(host=ServerName('M.ex.example'), port=443), "
-            "addresses=(), refused=(), exempt=(), inspections=()),), failure=None)"
+            "addresses=(), refused=(), exempt=(), inspections=(), proxy=None),), failure=None)"
         )
         self.assertEqual(repr(route), expected)
 
@@ -83,6 +83,30 @@ class LocatedTargetTests(TestCase):
     def test_refused_addresses_give_their_reason(self) -> None:
         """An address that may not be dialled is told with the reason of its error."""
         self.assertEqual(str(LocatedTarget(TARGET, (), (DENIED,))), f"M.ex.example:443: {DENIED.error.reason}")
+
+    def test_proxies_stand_before_addresses(self) -> None:
+        """What a proxy finds is told by the proxy, with the rule that exempts it."""
+        located = LocatedTarget(TARGET, exempt=((None, "domain *"),), proxy="socks5h://127.0.0.1:9050")
+        expected = "M.ex.example:443: through socks5h://127.0.0.1:9050 (certificate not checked: domain *)"
+        self.assertEqual(str(located), expected)
+
+    def test_what_is_dialled(self) -> None:
+        """A proxy needs no address, unless what it would connect to was refused."""
+        proxy = "http://127.0.0.1:3128"
+        cases = [
+            (LocatedTarget(TARGET), False),
+            (LocatedTarget(TARGET, ("192.0.2.1",)), True),
+            (LocatedTarget(TARGET, (), (DENIED,)), False),
+            (LocatedTarget(TARGET, proxy=proxy), True),
+            (LocatedTarget(TARGET, (), (DENIED,), proxy=proxy), False),
+            (LocatedTarget(TARGET, ("192.0.2.1",), (DENIED,), proxy=proxy), True),
+        ]
+        self.assertEqual([one.is_dialled for one, _ in cases], [expected for _, expected in cases])
+
+    def test_a_proxy_that_is_not_asked_is_not_told(self) -> None:
+        """Where the target was refused, nothing goes through the proxy."""
+        located = LocatedTarget(TARGET, (), (DENIED,), proxy="http://127.0.0.1:3128")
+        self.assertEqual(str(located), f"M.ex.example:443: {DENIED.error.reason}")
 
 
 SHOWN = ShownCertificate(

@@ -36,6 +36,7 @@ from matrix_federation_agent import (
     Known,
     LocatedTarget,
     MatrixFederationAgent,
+    ProxyPolicy,
     Route,
     ServerName,
     ShownCertificate,
@@ -78,6 +79,16 @@ def settings() -> tuple[TrustPolicy, AddressPolicy, DiscoveryPolicy, ConnectionP
     return trust, addresses, discovery, connections
 
 
+def proxies(environ: dict[str, str]) -> ProxyPolicy:
+    """Rules are pairs of texts, and the environment is handed over."""
+    ProxyPolicy.from_environment()  # type: ignore[call-arg]
+    assert_type(ProxyPolicy.from_environment(environ), ProxyPolicy)
+    policy = ProxyPolicy(rules=[("*.onion", "socks5h://127.0.0.1:9050"), ("10.0.0.0/8", "direct")], resolve_here=True)
+    policy.proxy_for("ex.com")  # type: ignore[arg-type]
+    policy.resolve_here = False  # type: ignore[misc]
+    return policy
+
+
 def names(text: bytes | str) -> None:
     """A name is parsed from bytes or text, and its parts have their types."""
     name = ServerName.parse(text)
@@ -102,6 +113,7 @@ def make(reactor: Any) -> MatrixFederationAgent:
         addresses=addresses,
         discovery=discovery,
         connections=connections,
+        proxies=proxies({"https_proxy": "http://proxy.example:3128"}),
         resolver=None,
         hostnames=reactor.nameResolver,
         user_agent=b"homeserver/1.0",

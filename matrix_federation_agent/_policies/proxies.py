@@ -72,7 +72,8 @@ class ProxyRule:
         pattern, proxy = value
         if _LOOKS_LIKE_URL.fullmatch(pattern):
             raise ConfigurationError.of("rules", "expected a pattern of hosts, and then the URL of the proxy")
-        return cls(pattern, None if proxy == DIRECT else read_proxy("rules", proxy))
+        is_direct = isinstance(proxy, str) and proxy == DIRECT
+        return cls(pattern, None if is_direct else read_proxy("rules", proxy))
 
     def covers(self, host: ServerName, port: int | None) -> bool:
         """

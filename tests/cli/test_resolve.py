@@ -122,7 +122,16 @@ class JSONTests(FederationCase):
             ],
             "host_header": "m.test:443",
             "tls_name": "m.test",
-            "targets": [{"host": "m.test", "port": 443, "addresses": ["198.51.100.77"], "refused": [], "exempt": []}],
+            "targets": [
+                {
+                    "host": "m.test",
+                    "port": 443,
+                    "addresses": ["198.51.100.77"],
+                    "refused": [],
+                    "exempt": [],
+                    "proxy": None,
+                }
+            ],
             "failure": None,
         }
         self.assertEqual(expected, found)
