@@ -104,7 +104,7 @@ class CredentialTests(FederationCase):
         agent = self.through("http")
         response = await self.ask(EX, agent)
         route = await agent.resolve(EX)
-        shown = (repr(response), await treq.text_content(response), repr(agent), repr(vars(agent)))
+        shown = (repr(response), (await treq.content(response)).decode(), repr(agent), repr(vars(agent)))
         self.assert_secret(*shown, str(route), repr(route), json.dumps(route_json(route)))
         self.assertIn(SECRETS[2].encode(), proxy.received)
 
