@@ -4,12 +4,13 @@ Tests of C{matrix_federation_agent._cli.parser} and C{settings}.
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_network
 from typing import cast
 
 from twisted.web.http_headers import Headers
 
-from matrix_federation_agent import AddressPolicy, ServerName, TrustPolicy, __version__
+from matrix_federation_agent import AddressPolicy, ProxyPolicy, ServerName, TrustPolicy, __version__
 from matrix_federation_agent._cli.check import Check
 from matrix_federation_agent._cli.demo import Demo
 from matrix_federation_agent._cli.parser import parse
@@ -52,6 +53,25 @@ class ResolveTests(TestCase):
         """
         found = cast("Resolve", command("resolve", "a.example", "--deny-network", "8.8.8.0/24")).settings
         self.assertEqual((*SPECIAL_PURPOSE, ip_network("8.8.8.0/24")), found.addresses.deny)
+
+    def test_proxies(self) -> None:
+        """
+        Each is for a pattern, or for every host; equals signs may stand in a password.
+        """
+        options = ["--proxy", "*.onion=socks5h://[::1]:9050", "--proxy", "10.0.0.0/8=direct", "--proxy-resolve-here"]
+        found = cast("Resolve", command("resolve", "a.example", *options, "--proxy", "http://u:a=b@h")).settings
+        rules = [("*.onion", "socks5h://[::1]:9050"), ("10.0.0.0/8", "direct"), ("*", "http://u:a=b@h")]
+        self.assertEqual(ProxyPolicy(rules, resolve_here=True), found.proxies)
+
+    def test_proxies_of_the_environment(self) -> None:
+        """
+        They count when they are asked for, after those of the command line.
+        """
+        self.patch(os, "environ", {**os.environ, "https_proxy": "http://h:1", "no_proxy": "", "NO_PROXY": ""})
+        lines = [[], ["--proxy-environment"], ["--proxy-environment", "--proxy", "*.onion=socks5h://s:2"]]
+        found = [cast("Resolve", command("resolve", "a.example", *line)).settings.proxies for line in lines]
+        everything, onions = ("*", "http://h:1"), ("*.onion", "socks5h://s:2")
+        self.assertEqual([ProxyPolicy(), ProxyPolicy([everything]), ProxyPolicy([onions, everything])], found)
 
     def test_names_may_begin_with_a_hyphen(self) -> None:
         """
@@ -162,6 +182,9 @@ class UsageTests(TestCase):
             "resolve a --required-scts 1": "--required-scts",
             "check": "NAME",
             "check a --explain": "--explain",
+            "resolve a --proxy socks5://h": "--proxy",
+            "resolve a --proxy b%c=http://h": "--proxy",
+            "resolve a --proxy http://u:p": "--proxy",
             "request a": "PATH",
             "request a b": "PATH",
             "request a /\N{SNOWMAN}": "PATH",

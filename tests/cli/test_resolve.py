@@ -51,6 +51,16 @@ a.test
         expected = f"matrix-federation: a.test: {why}\n  a.test:8448 (10.0.0.1) [policy]: {why}\n"
         self.assertEqual(expected, said.errors)
 
+    async def test_proxies(self) -> None:
+        """
+        A proxy stands where the addresses are, with what is not checked behind it.
+        """
+        said = await self.run_command(
+            "resolve", "abc.onion:1", "--proxy", "socks5h://u:p@192.0.2.50:9050", "--exempt-domain", "*.onion"
+        )
+        last = "    through socks5h://192.0.2.50:9050 (certificate not checked: domain *.onion)"
+        self.assertEqual((0, last, ""), (said.status, said.output.decode().splitlines()[-1], said.errors))
+
     async def test_exempt(self) -> None:
         """
         An unchecked certificate is mentioned, with the rule.
@@ -135,6 +145,29 @@ class JSONTests(FederationCase):
             "failure": None,
         }
         self.assertEqual(expected, found)
+
+    async def test_proxies(self) -> None:
+        """
+        A proxy is a way without an address, shown without its credentials.
+        """
+        options = ["--proxy", "socks5h://user:s3cr3t@192.0.2.50:9050", "--exempt-domain", "*.onion"]
+        (target,) = (await self.resolve("abc.onion:1", 0, *options))["targets"]
+        expected = {
+            "host": "abc.onion",
+            "port": 1,
+            "addresses": [],
+            "refused": [],
+            "exempt": [{"address": None, "rule": "domain *.onion"}],
+            "proxy": "socks5h://192.0.2.50:9050",
+        }
+        self.assertEqual(expected, target)
+
+    async def test_literals_that_no_proxy_is_asked_for(self) -> None:
+        """
+        A denied address is not reached through a proxy either.
+        """
+        found = await self.resolve("10.0.0.1", 1, "--proxy", "http://192.0.2.50:3128")
+        self.assertEqual(("AddressDenied", "policy"), (found["failure"]["type"], found["failure"]["phase"]))
 
     async def test_exempt(self) -> None:
         """

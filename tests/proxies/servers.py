@@ -175,7 +175,9 @@ class RealProxyCase(FederationCase):
         """
         Run Squid.
         """
-        await self.run_configured("squid", SQUID.replace("{listening}", listening), "-N", "-f")
+        await self.run_configured(
+            "squid", SQUID.replace("{listening}", listening), "-N", "-n", f"test{self.port}", "-f"
+        )
 
     async def microsocks(self) -> None:
         """
@@ -202,7 +204,8 @@ class RealProxyCase(FederationCase):
 
         async def end() -> None:
             if not process.ended.called:
-                os.killpg(transport.pid, signal.SIGKILL)
+                # Squid then leaves nothing in /dev/shm.
+                os.killpg(transport.pid, signal.SIGTERM)
             await process.ended
 
         self.addCleanup(lambda: Deferred.fromCoroutine(end()))
