@@ -83,7 +83,7 @@ UNUSABLE: list[Callable[[], object]] = [
     lambda: ProxyPolicy(rules=[("10.0.0.1/8", WEB)]),
     lambda: ProxyPolicy(rules=[("", WEB)]),
     *(
-        lambda url=url: ProxyPolicy(rules=[("*", url)])  # type: ignore[misc]
+        lambda url=url: ProxyPolicy(rules=[("*", url)])
         for url in [
             None,
             b"http://h",

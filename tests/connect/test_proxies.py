@@ -49,7 +49,7 @@ class TunnelTests(TestCase):
         negotiation = HTTPConnect(read_proxy("rules", "http://h"), Target(ServerName("ex.com"), 8448), 100)
         self.tunnel = Tunnel(negotiation, self.applications, self.open_connections, self.objection)
         self.transport = StringTransport()
-        self.tunnel.makeConnection(self.transport)
+        self.tunnel.makeConnection(self.transport)  # type: ignore[no-untyped-call]
         self.transport.clear()
 
     def objection(self, words: str, status: int | None) -> ProxyError:

@@ -82,7 +82,7 @@ class ScriptedProxy(CountingFactory):
     Answers whatever arrives with the next of its answers; L{None} ends the connection.
     """
 
-    protocol = _Script
+    protocol = _Script  # type: ignore[assignment]
 
     def __init__(self, *answers: bytes | None) -> None:
         super().__init__()
@@ -209,7 +209,7 @@ class WorkingProxy(CountingFactory):
     @ivar asked: where it was asked to connect to, in order.
     """
 
-    protocol = _Working
+    protocol = _Working  # type: ignore[assignment]
 
     def __init__(self, federation: LoopbackFederation, names: Callable[[str], str | None] | None = None) -> None:
         """

@@ -157,7 +157,7 @@ class RealProxyCase(FederationCase):
         Send a request through the proxy.
         """
         response = await self.get(f"{host}:{port or self.server_port}", self.through(url))
-        return response.code
+        return int(response.code)
 
     async def tinyproxy(self) -> None:
         """

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import treq
 from twisted.logger import formatEvent, globalLogPublisher
@@ -20,7 +20,7 @@ from tests.conformance.case import FederationCase
 from tests.proxies.scripted import CountingFactory, ScriptedProxy, WorkingProxy
 
 if TYPE_CHECKING:
-    from twisted.logger import LogEvent
+    from twisted.logger import ILogObserver, LogEvent
 
 EX = "192.0.2.1"
 PROXY = "192.0.2.50"
@@ -70,8 +70,9 @@ class CredentialTests(FederationCase):
         """
         super().setUp()
         self.logged: list[LogEvent] = []
-        globalLogPublisher.addObserver(self.logged.append)
-        self.addCleanup(globalLogPublisher.removeObserver, self.logged.append)
+        observer = cast("ILogObserver", self.logged.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
 
     def through(self, scheme: str) -> MatrixFederationAgent:
         """
@@ -94,6 +95,14 @@ class CredentialTests(FederationCase):
         everything = [*shown, *map(str, self.logged), *(formatEvent(event) for event in self.logged)]
         self.assertEqual([text for text in everything if any(secret in text for secret in SECRETS)], [])
 
+    async def failure(self, scheme: str) -> FederationError:
+        """
+        Send a request that fails.
+        """
+        error: object = await self.assertFailure(self.ask(EX, self.through(scheme)), FederationError)
+        assert isinstance(error, FederationError)
+        return error
+
     async def test_success(self) -> None:
         """
         A proxy that does its work, the agent, and the route.
@@ -115,16 +124,14 @@ class CredentialTests(FederationCase):
         self.run_proxy(proxy := ScriptedProxy())
         for scheme, answers in FAILURES:
             proxy.answers = answers
-            error = await self.assertFailure(self.ask(EX, self.through(scheme)), FederationError)
-            self.assert_secret(*texts(error))
+            self.assert_secret(*texts(await self.failure(scheme)))
 
     async def test_a_proxy_that_is_not_there(self) -> None:
         """
         Neither does one that was not reached.
         """
         for scheme in ("http", "https", "socks5h"):
-            error = await self.assertFailure(self.ask(EX, self.through(scheme)), FederationError)
-            self.assert_secret(*texts(error))
+            self.assert_secret(*texts(await self.failure(scheme)))
 
     def test_the_search_finds_them(self) -> None:
         """
