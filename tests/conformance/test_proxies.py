@@ -159,6 +159,17 @@ class TLSProxyTests(ProxyCase):
         responses = [await self.get(EX, agent) for _ in range(2)]
         self.assertEqual(([one.code for one in responses], self.proxy.asked), ([200, 200], [f"{EX}:8448"]))
 
+    async def test_T7_roots_that_are_replaced_meanwhile(self) -> None:
+        """
+        A handshake with the proxy under the old roots is made anew.
+        """
+        self.run_tls("proxy.example")
+        server = self.serve(EX, EX)
+        agents = [agent := self.through(TLS)]
+        self.proxy.at_connection = lambda: agents and agents.pop().reload_trust()
+        await self.get(EX, agent)
+        self.assertEqual((self.proxy.accepted, self.proxy.asked, len(server.requests)), (2, [f"{EX}:8448"], 1))
+
     async def test_large_bodies_in_both_directions(self) -> None:
         """
         More than any buffer holds passes through both.
@@ -283,6 +294,19 @@ class RuleTests(ProxyCase):
         rules = [("ex.com", "direct"), ("fed.ex.com", HTTP)]
         await self.get("ex.com", self.federation.agent(proxies=ProxyPolicy(rules)))
         self.assertEqual(self.proxy.asked, ["fed.ex.com:8443"])
+
+    async def test_ports_of_the_environment(self) -> None:
+        """
+        An exception may be for one port.
+        """
+        self.run_proxy()
+        for port in (443, 8448):
+            self.serve(EX, EX, port)
+        proxies = ProxyPolicy.from_environment({"https_proxy": HTTP, "no_proxy": f"{EX}:443"})
+        agent = self.federation.agent(proxies=proxies)
+        for port in (443, 8448):
+            await self.get(f"{EX}:{port}", agent)
+        self.assertEqual(self.proxy.asked, [f"{EX}:8448"])
 
     async def test_the_next_target_after_a_proxy_that_refused(self) -> None:
         """
@@ -431,6 +455,16 @@ class UnreachableTests(ProxyCase):
         await self.get(EX, self.through("http://proxy.example:3128"))
         self.assertEqual(self.federation.dialled[:2], [("2001:db8::50", 3128), (PROXY, 3128)])
 
+    async def test_not_more_addresses_than_of_a_server(self) -> None:
+        """
+        The limit of addresses is one for proxies as well.
+        """
+        for address in ("2001:db8::50", PROXY):
+            self.dns.add_address("proxy.example", address)
+        agent = self.through("http://proxy.example:3128", connections=ConnectionPolicy(max_addresses=1))
+        await self.fails(self.get(EX, agent), ProxyError)
+        self.assertEqual(self.federation.dialled, [("2001:db8::50", 3128)])
+
     async def test_a_black_hole(self) -> None:
         """
         TCP to the proxy has its limit.
@@ -473,6 +507,15 @@ class HostileTests(ProxyCase):
             await until(lambda: proxy.connected == 0)
             phase = getattr(error, "phase", None)
             self.assertEqual((phase, b"GET" in proxy.received), ("proxy", False), answers)
+
+    async def test_long_answers(self) -> None:
+        """
+        The limit of the answer is the policy's.
+        """
+        self.run_proxy(ScriptedProxy(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100))
+        agent = self.through(HTTP, connections=ConnectionPolicy(max_proxy_bytes=100))
+        error = await self.fails(self.get(EX, agent), ProxyError)
+        self.assertIn("longer than 100 bytes", error.reason)
 
     async def test_silence(self) -> None:
         """

@@ -147,6 +147,7 @@ class _Working(Counted):
         Wait for the client to speak.
         """
         super().connectionMade()
+        self.factory.at_connection()
         self._heard = b""
         self._outward: Any = None
         self._success = self._failure = b""
@@ -207,6 +208,7 @@ class WorkingProxy(CountingFactory):
     A proxy that speaks CONNECT and SOCKS5, and finds its servers in a federation.
 
     @ivar asked: where it was asked to connect to, in order.
+    @ivar at_connection: is called when a client has connected, before any TLS.
     """
 
     protocol = _Working  # type: ignore[assignment]
@@ -219,6 +221,7 @@ class WorkingProxy(CountingFactory):
         self.reactor = federation.reactor
         self.asked: list[str] = []
         self._names = names or federation.name_server.address_of
+        self.at_connection: Callable[[], object] = bool
 
     def address_of(self, host: str) -> str:
         """

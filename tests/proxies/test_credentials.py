@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 import treq
+from twisted.internet.defer import Deferred
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
@@ -99,7 +100,8 @@ class CredentialTests(FederationCase):
         """
         Send a request that fails.
         """
-        error: object = await self.assertFailure(self.ask(EX, self.through(scheme)), FederationError)
+        asking: Deferred[object] = self.ask(EX, self.through(scheme))  # type: ignore[assignment]
+        error = await self.assertFailure(asking, FederationError)
         assert isinstance(error, FederationError)
         return error
 
