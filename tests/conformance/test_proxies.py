@@ -166,7 +166,12 @@ class TLSProxyTests(ProxyCase):
         self.run_tls("proxy.example")
         server = self.serve(EX, EX)
         agents = [agent := self.through(TLS)]
-        self.proxy.at_connection = lambda: agents and agents.pop().reload_trust()
+
+        def reload_once() -> None:
+            while agents:
+                agents.pop().reload_trust()
+
+        self.proxy.at_connection = reload_once
         await self.get(EX, agent)
         self.assertEqual((self.proxy.accepted, self.proxy.asked, len(server.requests)), (2, [f"{EX}:8448"], 1))
 
