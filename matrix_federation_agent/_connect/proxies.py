@@ -8,8 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Factory
 
 from .._deadlines import within
 from .._discovery.routing import Target
@@ -18,23 +17,24 @@ from .._identity import Identity
 from .._tls.verification import VerifiedConnectionCreator
 from ..errors import ConnectionFailed, FederationError, ProxyError, TimedOut
 from .addresses import interleaved
-from .handshake import ByteBudget, HandshakeGate, OpenConnections, TrustReplaced, VerifiedTLSFactory
+from .handshake import ByteBudget, HandshakeGate, TrustReplaced, VerifiedTLSFactory
 from .http_connect import HTTPConnect
-from .negotiation import Refused
 from .socks5 import Socks5
 from .tcp import connect_tcp
+from .tunnel import Tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from twisted.internet.interfaces import IProtocol, IProtocolFactory, ITCPTransport
-    from twisted.python.failure import Failure
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IProtocolFactory
 
     from .._discovery.hosts import HostLookup
     from .._policies import Address, ConnectionPolicy, Proxy, ProxyPolicy
     from .._reactor import IReactor
     from .._server_name import ServerName
     from .._tls.trust import Trust
+    from .handshake import OpenConnections
     from .negotiation import Negotiation
 
 
@@ -44,97 +44,6 @@ def resolves_here(policy: ProxyPolicy, proxy: Proxy, host: ServerName) -> bool:
     proxies resolve themselves, and .onion names have no address (RFC 7686).
     """
     return policy.resolve_here and proxy.scheme != "socks5h" and host.literal is None and not is_onion(host.host)
-
-
-class Tunnel(Protocol):
-    """
-    Negotiates with a proxy, and then stands between it and TLS.
-
-    @ivar established: fires when TLS has begun, or fails with a
-        L{ProxyError}.  Cancelling it aborts the connection.
-    """
-
-    transport: ITCPTransport
-
-    def __init__(
-        self,
-        negotiation: Negotiation,
-        tls: IProtocolFactory,
-        open_connections: OpenConnections,
-        objection: Callable[[str, int | None], ProxyError],
-    ) -> None:
-        """
-        @param tls: builds the protocol that talks with the server.
-        @param objection: makes an error of words and a status.
-        """
-        self.established: Deferred[None] = Deferred(self._cancel)
-        self._negotiation = negotiation
-        self._tls = tls
-        self._inside: IProtocol | None = None
-        self._open_connections = open_connections
-        self._objection = objection
-
-    def connectionMade(self) -> None:
-        """
-        Speak first.
-        """
-        self._open_connections.add(self)
-        self.transport.write(self._negotiation.begin())
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        Go on with the negotiation, or pass on what the server sent.
-        """
-        if self._inside is not None:
-            self._inside.dataReceived(data)
-        elif not self.established.called:
-            self._negotiate(data)
-
-    def _negotiate(self, data: bytes) -> None:
-        try:
-            self.transport.write(self._negotiation.receive(data))
-        except Refused as refusal:
-            self.established.errback(self._objection(refusal.reason, refusal.status))
-            self.abortConnection()
-            return
-        if self._negotiation.remainder is not None:
-            self._hand_over(self._negotiation.remainder)
-
-    def _hand_over(self, rest: bytes) -> None:
-        """
-        Let TLS have the connection, which is accounted for at every moment.
-
-        @param rest: what the server sent already.
-        """
-        inside = self._inside = self._tls.buildProtocol(self.transport.getPeer())
-        assert inside is not None  # noqa: S101 (for types: a TLS factory declines nothing)
-        inside.makeConnection(self.transport)
-        self._open_connections.discard(self)
-        self.established.callback(None)
-        if rest:
-            inside.dataReceived(rest)
-
-    def _cancel(self, established: Deferred[None]) -> None:
-        established.errback(CancelledError())
-        self.abortConnection()
-
-    def abortConnection(self) -> None:
-        """
-        Drop the connection at once.
-        """
-        if self.connected:
-            self.transport.abortConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        The connection to the proxy ended.
-        """
-        if self._inside is not None:
-            self._inside.connectionLost(reason)
-            return
-        self._open_connections.discard(self)
-        if not self.established.called:
-            self.established.errback(self._objection("it closed the connection", None))
 
 
 @attrs.frozen

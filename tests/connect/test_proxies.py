@@ -1,5 +1,5 @@
 """
-Tests of C{matrix_federation_agent._connect.proxies}.
+Tests of C{matrix_federation_agent._connect.proxies} and C{tunnel}.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from twisted.python.failure import Failure
 from matrix_federation_agent import ProxyPolicy, ServerName
 from matrix_federation_agent._connect.handshake import OpenConnections
 from matrix_federation_agent._connect.http_connect import HTTPConnect
-from matrix_federation_agent._connect.proxies import Tunnel, resolves_here
+from matrix_federation_agent._connect.proxies import resolves_here
+from matrix_federation_agent._connect.tunnel import Tunnel
 from matrix_federation_agent._discovery.routing import Target
 from matrix_federation_agent._policies.proxy_urls import read_proxy
 from matrix_federation_agent.errors import ProxyError
