@@ -354,7 +354,7 @@ class MatrixFederationAgent:
         proxy = None if found.proxy is None else str(found.proxy)
         shown = [(one, None if one is None else str(one)) for one in found.dialled]
         rules = [(text, rule) for one, text in shown if (rule := self._dialer.exemption(identity, target, one))]
-        return LocatedTarget(target, tuple(map(str, found.permitted)), found.refused, tuple(rules), proxy)
+        return LocatedTarget(target, tuple(map(str, found.permitted)), found.refused, tuple(rules), proxy=proxy)
 
 
 def _named(server_name: ServerName | bytes | str) -> ServerName:

@@ -65,6 +65,7 @@ class Inspection:
     """
     What one address of a target showed of its TLS.
 
+    @ivar address: L{None} is what a proxy found.
     @ivar error: why no connection came about, or L{None}; then nothing else
         is known.
     @ivar tls_version: as OpenSSL calls it, C{"TLSv1.3"} for instance.
@@ -78,7 +79,7 @@ class Inspection:
         words.
     """
 
-    address: str
+    address: str | None
     error: FederationError | None = None
     tls_version: str = ""
     cipher: str = ""
@@ -89,11 +90,12 @@ class Inspection:
     transparency: str | None = None
 
     def __str__(self) -> str:
+        place = self.address or "by the proxy"
         if self.error is not None:
-            return f"{self.address} [{self.error.phase}]: {self.error.reason}"
+            return f"{place} [{self.error.phase}]: {self.error.reason}"
         unchecked = None if self.exempt is None else f"certificate not checked: {self.exempt}"
         said = (self.certificate, unchecked, self.transparency)
-        return "; ".join([f"{self.address}: {self.tls_version} {self.cipher}", *(str(one) for one in said if one)])
+        return "; ".join([f"{place}: {self.tls_version} {self.cipher}", *(str(one) for one in said if one)])
 
 
 @attrs.frozen
@@ -119,12 +121,20 @@ class LocatedTarget:
     proxy: str | None = None
 
     @property
+    def dialled(self) -> tuple[str | None, ...]:
+        """
+        What is connected to, in order; L{None} is the target itself, for a
+        proxy to find.
+        """
+        found_by_proxy = self.proxy is not None and not self.addresses and not self.refused
+        return (None,) if found_by_proxy else self.addresses
+
+    @property
     def is_dialled(self) -> bool:
         """
-        Whether there is anything to connect to; a proxy may find what has no
-        address here.
+        Whether there is anything to connect to.
         """
-        return bool(self.addresses) or (self.proxy is not None and not self.refused)
+        return bool(self.dialled)
 
     def __str__(self) -> str:
         rules = dict(self.exempt)

@@ -37,7 +37,7 @@ class Check:
     the exit status is 0.  Each target has one more key, C{inspections}, a
     list of objects, always with these keys:
 
-      - C{address}: the address;
+      - C{address}: the address, or null for what a proxy found;
       - C{failure}: null, or an object with C{type}, C{phase} and C{reason};
         then the rest is null or 0;
       - C{tls_version}, C{cipher}: as OpenSSL calls them;

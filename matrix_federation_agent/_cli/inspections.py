@@ -59,7 +59,8 @@ def check_lines(route: Route, now: datetime, console: Console) -> Iterator[str]:
     """
     yield from route_head_lines(route, console)
     for target in route.targets:
-        yield f"  target {escaped(str(target.target))}"
+        through = "" if target.proxy is None else f" through {escaped(target.proxy)}"
+        yield f"  target {escaped(str(target.target))}{through}"
         for inspection in target.inspections:
             yield from _inspection_lines(inspection, now, console)
         for address in target.addresses[len(target.inspections) :]:
@@ -68,13 +69,13 @@ def check_lines(route: Route, now: datetime, console: Console) -> Iterator[str]:
 
 
 def _inspection_lines(inspection: Inspection, now: datetime, console: Console) -> Iterator[str]:
-    address = escaped(inspection.address)
+    address = "by the proxy" if inspection.address is None else f"address {escaped(inspection.address)}"
     if inspection.error is not None:
         reason = escaped(f"[{inspection.error.phase}] {inspection.error.reason}")
-        yield f"    address {console.paint(address, 'red')}: {reason}"
+        yield f"    {console.paint(address, 'red')}: {reason}"
         return
     spoken = escaped(f"{inspection.tls_version} {inspection.cipher}")
-    yield f"    address {console.paint(address, 'green')}: {spoken}"
+    yield f"    {console.paint(address, 'green')}: {spoken}"
     yield from (f"      {escaped(line)}" for line in _certificate_lines(inspection))
     yield from (f"      {console.paint(escaped(line), 'yellow')}" for line in _warnings(inspection, now))
 

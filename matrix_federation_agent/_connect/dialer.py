@@ -215,7 +215,7 @@ class Dialer:
             reason = f"the TLS handshake was not finished within {seconds:g} s"
             return TimedOut(identity.asked, reason, seconds=seconds, phase="tls")
 
-        with self.outcomes.noted(creator, address):
+        with self.outcomes.noted(creator, target if address is None else address):
             return await within(self._reactor, self._policy.tls_timeout, gate.opened, late)
 
     async def _reach(self, asked: str, target: Target, address: Address | None, tls: VerifiedTLSFactory) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .dialer import Dialer
     from .handshake import BoundedTLSTransport
 
-    Place = tuple[Target, str]
+    Place = tuple[Target, str | None]
 
 AT_ONCE = 4
 """
@@ -69,13 +69,13 @@ async def inspected(dialer: Dialer, identity: Identity, targets: Sequence[Locate
 
 def _bounded(
     targets: Sequence[LocatedTarget], policy: ConnectionPolicy
-) -> Iterator[tuple[LocatedTarget, Sequence[str]]]:
+) -> Iterator[tuple[LocatedTarget, Sequence[str | None]]]:
     """
     Choose the targets and addresses that a request would try.
     """
     left = policy.max_addresses
     for target in targets[: policy.max_targets]:
-        chosen = target.addresses[:left]
+        chosen = target.dialled[:left]
         left -= len(chosen)
         yield target, chosen
 
@@ -95,12 +95,13 @@ async def _all_seen(dialer: Dialer, identity: Identity, places: Iterable[Place])
     return seen
 
 
-async def _look(dialer: Dialer, identity: Identity, target: Target, address: str) -> Inspection:
+async def _look(dialer: Dialer, identity: Identity, target: Target, address: str | None) -> Inspection:
     """
     Connect, read what TLS knows, and hang up.
     """
+    dialled = None if address is None else ip_address(address)
     try:
-        silent = await dialer.dial(identity, target, ip_address(address), Factory.forProtocol(Protocol))
+        silent = await dialer.dial(identity, target, dialled, Factory.forProtocol(Protocol))
     except FederationError as error:
         return Inspection(address, error)
     transport = cast("BoundedTLSTransport", cast("Protocol", silent).transport)
@@ -110,7 +111,7 @@ async def _look(dialer: Dialer, identity: Identity, target: Target, address: str
         transport.abortConnection()  # type: ignore[no-untyped-call]
 
 
-def _seen(address: str, transport: BoundedTLSTransport) -> Inspection:
+def _seen(address: str | None, transport: BoundedTLSTransport) -> Inspection:
     """
     Read what is known of a connection.
     """

@@ -37,7 +37,8 @@ class Outcomes:
         Note the end of a handshake that is awaited inside.  One that is
         cancelled, or made anew because the roots were replaced, has none.
 
-        @param address: the address that was dialled.
+        @param address: the address that was dialled, or the target that a
+            proxy was asked for.
         """
         try:
             yield

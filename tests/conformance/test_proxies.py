@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import treq
 from twisted.internet.defer import CancelledError
+from twisted.logger import capturedLogs
 
 from matrix_federation_agent import AddressPolicy, ConnectionPolicy, MatrixFederationAgent, ProxyPolicy, TrustPolicy
 from matrix_federation_agent.errors import (
@@ -135,6 +136,45 @@ class ConnectTests(ProxyCase):
         for _ in range(2):
             await self.get(EX, agent)
         self.assertEqual((self.proxy.accepted, len(server.requests)), (1, 2))
+
+
+class CheckTests(ProxyCase):
+    """
+    C{agent.check} goes through the proxy as well.
+    """
+
+    async def test_what_the_proxy_finds_is_looked_at(self) -> None:
+        """
+        There is one inspection, without an address.
+        """
+        self.run_proxy()
+        self.dns.add_address("ex.com", EX)
+        self.serve("ex.com", EX)
+        route = await self.through(SOCKS).check("ex.com:8448")
+        (seen,) = route.targets[0].inspections
+        self.assertEqual(
+            (seen.address, seen.error, seen.certificate and seen.certificate.names), (None, None, ("ex.com",))
+        )
+
+    async def test_a_proxy_that_refuses(self) -> None:
+        """
+        Its refusal is what is found.
+        """
+        self.run_proxy(ScriptedProxy(b"HTTP/1.1 403 Forbidden\r\n\r\n"))
+        route = await self.through(HTTP).check(EX)
+        (seen,) = route.targets[0].inspections
+        self.assertEqual((seen.address, type(seen.error)), (None, ProxyError))
+
+    async def test_the_log_names_the_target(self) -> None:
+        """
+        Of an exempt connection that a proxy made, where it goes is told.
+        """
+        self.run_proxy()
+        self.onions["a.onion"] = EX
+        self.serve("nobody.example", EX)
+        with capturedLogs() as events:
+            await self.get("a.onion", self.through(SOCKS, trust=self.trusting(exempt_domains=["*.onion"])))
+        self.assertEqual([event["address"] for event in events if "rule" in event][-1], "a.onion:8448")
 
 
 class TLSProxyTests(ProxyCase):
