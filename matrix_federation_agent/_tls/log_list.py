@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
 import attrs
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from ..errors import ConfigurationError
 
@@ -61,7 +59,8 @@ class Log:
     A log.
 
     @ivar log_id: SHA-256 of its key (RFC 6962, section 3.2).
-    @ivar key: its public key, as DER of a SubjectPublicKeyInfo.
+    @ivar key: its public key, as DER of a SubjectPublicKeyInfo; it may be of a
+        kind that is not known here.
     @ivar description: its name.
     @ivar operator: who runs it.
     @ivar state: L{None} where the list does not say.
@@ -170,21 +169,8 @@ def _log(where: str, value: object, operator: str) -> Log:
     key = _base64(where, entry, "key")
     if sha256(key).digest() != log_id:
         raise ValueError(f"{where}.log_id is not the SHA-256 of its key")
-    _check_key(where, key)
     description = _checked(f"{where}.description", entry.get("description", log_id.hex()), str)
     return Log(log_id, key, description, operator, *_state(where, entry), _interval(where, entry))
-
-
-def _check_key(where: str, key: bytes) -> None:
-    """
-    Check that a key is one; of what kind is asked when something is signed.
-    """
-    try:
-        load_der_public_key(key)
-    except UnsupportedAlgorithm:
-        return
-    except ValueError as error:
-        raise ValueError(f"{where}.key is no public key") from error
 
 
 def _state(where: str, entry: dict[str, Any]) -> tuple[State | None, datetime | None]:

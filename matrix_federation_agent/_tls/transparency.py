@@ -228,20 +228,20 @@ def _signature_verdict(log: Log, sct: SignedCertificateTimestamp, signed: bytes)
     Check the signature of a log, of the two kinds that there are (RFC 6962,
     section 2.1.4).
     """
+    if not isinstance(sct.signature_hash_algorithm, SHA256):
+        return "its kind of signature is not supported"
     try:
-        key = load_der_public_key(log.key)
-        if not isinstance(sct.signature_hash_algorithm, SHA256):
-            return "its kind of signature is not supported"
-        match key, sct.signature_algorithm:
-            case EllipticCurvePublicKey(curve=SECP256R1()), SignatureAlgorithm.ECDSA:
+        match load_der_public_key(log.key), sct.signature_algorithm:
+            case EllipticCurvePublicKey(curve=SECP256R1()) as key, SignatureAlgorithm.ECDSA:
                 key.verify(sct.signature, signed, ECDSA(SHA256()))
-            case RSAPublicKey(key_size=bits), SignatureAlgorithm.RSA if bits >= MIN_RSA_BITS:
+            case RSAPublicKey(key_size=bits) as key, SignatureAlgorithm.RSA if bits >= MIN_RSA_BITS:
                 key.verify(sct.signature, signed, PKCS1v15(), SHA256())
             case _:
                 return "its kind of signature is not supported"
     except InvalidSignature:
         return "its signature is wrong"
-    except UnsupportedAlgorithm:
+    except (UnsupportedAlgorithm, ValueError):
+        # cryptography does not know the key.
         return "its kind of signature is not supported"
     return "valid"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -103,14 +103,14 @@ class SigningLog:
         return b"signed"
 
 
-def log_list(*entries: dict[str, object], operator: str = "Example", kind: str = "logs") -> bytes:
+def log_list(*entries: Mapping[str, object], operator: str = "Example", kind: str = "logs") -> bytes:
     """
     Make the content of a log list.
     """
     return json.dumps({"version": "1", "operators": [{"name": operator, kind: entries}]}).encode()
 
 
-def write_log_list(folder: str, *entries: dict[str, object]) -> str:
+def write_log_list(folder: str, *entries: Mapping[str, object]) -> str:
     """
     Write a log list.
 

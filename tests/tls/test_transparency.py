@@ -14,11 +14,23 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix_federation_agent._tls.log_list import LogList
+from matrix_federation_agent._tls.log_list import Log, LogList
 from matrix_federation_agent._tls.transparency import MAX_SCTS, SCTOutcome, TransparencyOutcome, judge
 from tests.case import TestCase
 
-from .logs import BEGIN, END, LOGGED, Authority, Promise, SigningLog, generated, log_list, octet_string, sct_list
+from .logs import (
+    BEGIN,
+    END,
+    LOGGED,
+    Authority,
+    Promise,
+    SigningLog,
+    encoded,
+    generated,
+    log_list,
+    octet_string,
+    sct_list,
+)
 
 hostile = settings(deadline=None, database=None, derandomize=True, max_examples=200)
 
@@ -232,6 +244,17 @@ class SignatureTests(JudgeCase):
         found = {name: self.outcome(log.promise, entries=(log.entry(),)).scts[0].verdict for name, log in logs.items()}
         unsupported = dict.fromkeys(keys, "its kind of signature is not supported")
         self.assertEqual(found, {**unsupported, "P-256": "valid", "RSA": "valid"})
+
+    def test_a_key_that_is_not_known(self) -> None:
+        """
+        Nor does a key of a kind that did not exist yet.
+        """
+        certificate = self.authority.issue(self.log.promise)
+        # The object identifier of id-ecPublicKey, 1.2.840.10045.2.1, with another end.
+        key = encoded(self.log.key).replace(bytes.fromhex("2a8648ce3d0201"), bytes.fromhex("2a8648ce3d027f"))
+        logs = LogList((Log(self.log.log_id, key, "Alpha", "Example", "usable"),))
+        found = judge(certificate, self.authority.certificate, logs, NOW.timestamp())
+        self.assertEqual([sct.verdict for sct in found.scts], ["its kind of signature is not supported"])
 
     def test_named_algorithms(self) -> None:
         """
