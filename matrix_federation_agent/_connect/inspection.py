@@ -118,7 +118,6 @@ def _seen(address: str | None, transport: BoundedTLSTransport) -> Inspection:
     connection: SSL.Connection = transport.getHandle()  # type: ignore[no-untyped-call]
     creator = transport.factory.creator
     certificate = connection.get_peer_certificate()
-    transparency = getattr(creator, "transparency", None)
     return Inspection(
         address,
         tls_version=connection.get_protocol_version_name(),
@@ -127,7 +126,7 @@ def _seen(address: str | None, transport: BoundedTLSTransport) -> Inspection:
         chain_length=len(connection.get_peer_cert_chain() or ()),
         valid_until=None if creator.exemption is not None else _first_end(connection.get_verified_chain() or ()),
         exempt=creator.exemption,
-        transparency=None if transparency is None else str(transparency),
+        transparency=None if creator.transparency is None else str(creator.transparency),
     )
 
 

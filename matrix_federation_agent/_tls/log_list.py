@@ -13,12 +13,12 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
 import attrs
 
 from ..errors import ConfigurationError
+from .files import read_file
 
 T = TypeVar("T")
 
@@ -103,11 +103,9 @@ class LogList:
 
         @raise ConfigurationError: when it cannot be used.
         """
+        content = read_file("ct_log_list", path)
         try:
-            with Path(path).open("rb") as file:
-                return cls.parse(file.read(MAX_BYTES + 1))
-        except OSError as error:
-            raise ConfigurationError.of("ct_log_list", f"{path} cannot be read: {error.strerror}") from error
+            return cls.parse(content)
         except ValueError as error:
             raise ConfigurationError.of("ct_log_list", f"{path} is no list of logs: {error}") from error
 

@@ -13,6 +13,7 @@ from .remedies import Mismatch
 if TYPE_CHECKING:
     from .._identity import Identity
     from .reasons import ChainFault
+    from .transparency import TransparencyOutcome
 
 LISTED_NAMES = 10
 """
@@ -52,6 +53,18 @@ def identity_objection(mismatch: Mismatch, error: Exception) -> CertificateRejec
     rejection = _rejected(mismatch.identity, f"{words} ({_issued(contents)})", contents, 0)
     rejection.__cause__ = error
     return rejection
+
+
+def transparency_objection(
+    identity: Identity, contents: Contents, outcome: TransparencyOutcome, required: int
+) -> CertificateRejected:
+    """
+    Say that too few Certificate Transparency logs vouch for a certificate.
+
+    @param required: valid SCTs of so many logs.
+    """
+    words = f"it needs valid SCTs of {required} log{'' if required == 1 else 's'}, but has {outcome}"
+    return _rejected(identity, f"{words} ({_issued(contents)})", contents, 0)
 
 
 def failed_check(identity: Identity, error: BaseException, depth: int) -> CertificateRejected:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from OpenSSL import SSL
 
+    from .transparency import TransparencyOutcome
+
 FIXED_BYTES = 2 * 1024
 """
 What a session holds beside its ticket and the certificates that were sent.
@@ -43,6 +45,12 @@ says that it is not made of the smallest parts that take the most memory.
 """
 
 
+SCT_BYTES = 512
+"""
+What an L{SCTOutcome} takes.
+"""
+
+
 @attrs.frozen
 class Proof:
     """
@@ -54,16 +62,25 @@ class Proof:
     @ivar valid_until: when the first of them expires, or the session's
         lifetime is over.
     @ivar weight: the bytes that the certificates take which the server sent,
-        and which its sessions hold.
+        and which its sessions hold; with what is known of its transparency.
+    @ivar transparency: of the server's certificate.
     """
 
     leaf: bytes
     valid_from: float
     valid_until: float
     weight: int
+    transparency: TransparencyOutcome | None = None
 
     @classmethod
-    def of(cls, verified: Sequence[bytes], sent: Sequence[bytes], now: float, lifetime: float) -> Proof:
+    def of(
+        cls,
+        verified: Sequence[bytes],
+        sent: Sequence[bytes],
+        now: float,
+        lifetime: float,
+        transparency: TransparencyOutcome | None = None,
+    ) -> Proof:
         """
         Make the proof of a chain that was just verified.
 
@@ -74,13 +91,15 @@ class Proof:
         @raise ValueError: when a certificate of the verified chain cannot be
             read.
         """
+        judged = 0 if transparency is None else len(transparency.scts)
         chain = [load_der_x509_certificate(encoded) for encoded in verified]
         return cls(
             sha256(verified[0]).digest(),
             # A clock that is set back makes no session last longer.
             max(now, *(certificate.not_valid_before_utc.timestamp() for certificate in chain)),
             min(now + lifetime, *(certificate.not_valid_after_utc.timestamp() for certificate in chain)),
-            sum(_weight(encoded, verified) for encoded in sent),
+            sum(_weight(encoded, verified) for encoded in sent) + judged * SCT_BYTES,
+            transparency,
         )
 
     def stands(self, now: float) -> bool:

@@ -9,6 +9,7 @@ nobody is asked.
 
 from __future__ import annotations
 
+import warnings
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import islice
@@ -24,8 +25,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from cryptography.x509.certificate_transparency import LogEntryType, SignatureAlgorithm, Version
 
+from .contents import printable
+
 if TYPE_CHECKING:
     from cryptography.x509.certificate_transparency import SignedCertificateTimestamp
+    from OpenSSL.crypto import X509
 
     from .log_list import Log, LogList
 
@@ -112,9 +116,7 @@ class TransparencyOutcome:
         return "; ".join([count, *filter(None, said)])
 
 
-def judge(
-    certificate: x509.Certificate, issuer: x509.Certificate | None, log_list: LogList, now: float
-) -> TransparencyOutcome:
+def judge(certificate: X509, issuer: X509 | None, log_list: LogList, now: float) -> TransparencyOutcome:
     """
     Judge the SCTs that are embedded in a certificate.
 
@@ -127,7 +129,11 @@ def judge(
     if issuer is None:
         return TransparencyOutcome((), "the certificate's issuer is not known")
     try:
-        return _judged(certificate, issuer, log_list, now)
+        with warnings.catch_warnings():
+            # What cryptography thinks of a remote's certificate is no warning
+            # for whoever runs this.
+            warnings.simplefilter("ignore")
+            return _judged(certificate.to_cryptography(), issuer.to_cryptography(), log_list, now)
     except x509.ExtensionNotFound:
         return TransparencyOutcome((), "the certificate has no embedded SCTs")
     except BaseException as error:  # noqa: BLE001 (what cannot be read vouches for nothing, whatever it is)
@@ -266,8 +272,5 @@ def _opaque(content: bytes, size: int) -> bytes:
     return len(content).to_bytes(size) + content
 
 
-def _text(text: str) -> str:
-    """
-    Make a name fit for a line of a log.
-    """
-    return "".join(one if one.isprintable() else "?" for one in text[:_NAME_LENGTH])
+def _text(name: str) -> str:
+    return printable(name)[:_NAME_LENGTH]

@@ -20,6 +20,7 @@ from .._counters import TLS, Counters
 from ..errors import ConfigurationError
 from .client_certificate import ClientCertificate
 from .files import Marks, marks
+from .log_list import LogList
 from .roots import doubts, read_roots, system_has_roots
 from .sessions import SessionCache
 
@@ -47,6 +48,8 @@ class TrustGeneration:
     @ivar roots: those of C{ca_files}; the system's are known to OpenSSL only.
     @ivar client: what is shown to servers that ask, if anything.
     @ivar files: what the files looked like just before they were read.
+    @ivar logs: the Certificate Transparency logs that count, or L{None} where
+        nothing is to be judged by them.
     @ivar retired: whether there is a newer generation.
     """
 
@@ -57,6 +60,7 @@ class TrustGeneration:
     roots: tuple[Certificate, ...] = attrs.field(default=(), repr=False)
     client: ClientCertificate | None = attrs.field(default=None, repr=False)
     files: Marks = attrs.field(default=(), repr=False)
+    logs: LogList | None = attrs.field(default=None, repr=False)
     retired: bool = False
 
     @classmethod
@@ -83,7 +87,8 @@ class TrustGeneration:
         system = policy.use_system_roots and system_has_roots()
         sessions = SessionCache(policy.max_sessions, policy.max_session_bytes)
         has_roots = bool(certificates) or system
-        return cls(policy, context, has_roots, sessions, tuple(certificates), client, files)
+        logs = None if policy.ct_log_list is None else LogList.read(policy.ct_log_list)
+        return cls(policy, context, has_roots, sessions, tuple(certificates), client, files, logs)
 
     def announce(self, now: float) -> None:
         """

@@ -20,10 +20,11 @@ from zope.interface import implementer
 
 from ..errors import HandshakeFailed
 from .contents import contents_of
-from .objections import chain_objection, failed_check, identity_objection
+from .objections import chain_objection, failed_check, identity_objection, transparency_objection
 from .reasons import ChainFault
 from .remedies import Mismatch
 from .sessions import Proof, RememberedSession
+from .transparency import TransparencyOutcome, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,8 @@ class VerifiedConnectionCreator:
     @ivar identity_proven: whether the server's own certificate passed.
     @ivar resumed: whether it passed in an earlier handshake, whose session
         was resumed.
+    @ivar transparency: what is known of its Certificate Transparency, where
+        there is a list of logs.
     """
 
     def __init__(
@@ -71,11 +74,13 @@ class VerifiedConnectionCreator:
         self.rejection: CertificateRejected | None = None
         self.identity_proven = False
         self.resumed = False
+        self.transparency: TransparencyOutcome | None = None
         self._effective = identity.effective
         self._now = now
         self._session_key = f"{self._effective.tls_name}:{target.port}"
         self._offered: RememberedSession | None = None
         self._proof: Proof | None = None
+        self._issuer: X509 | None = None
 
     @property
     def accepted(self) -> bool:
@@ -142,7 +147,11 @@ class VerifiedConnectionCreator:
             now = datetime.fromtimestamp(self._now(), UTC)
             fault = ChainFault(code, depth, contents_of(certificate), sent, now)
             return chain_objection(self.identity, fault, has_roots=self.generation.has_roots)
-        return self._identity_objection(certificate) if depth == 0 else None
+        if depth == 0:
+            return self._identity_objection(certificate) or self._transparency_objection(certificate)
+        if depth == 1 and self.generation.logs is not None:
+            self._issuer = certificate
+        return None
 
     def _identity_objection(self, certificate: X509) -> CertificateRejected | None:
         """
@@ -160,6 +169,20 @@ class VerifiedConnectionCreator:
             cause = error.with_traceback(None)
             return identity_objection(Mismatch(self.identity, self.target, contents_of(certificate)), cause)
         return None
+
+    def _transparency_objection(self, certificate: X509) -> CertificateRejected | None:
+        """
+        Find which logs vouch for the certificate, and whether they are enough.
+        """
+        generation = self.generation
+        if generation.logs is None:
+            return None
+        issuer, self._issuer = self._issuer, None
+        self.transparency = judge(certificate, issuer, generation.logs, self._now())
+        required = generation.policy.required_scts
+        if self.transparency.valid_logs >= required:
+            return None
+        return transparency_objection(self.identity, contents_of(certificate), self.transparency, required)
 
     def conclude(self, connection: SSL.Connection) -> HandshakeFailed | None:
         """
@@ -195,6 +218,7 @@ class VerifiedConnectionCreator:
             # The session that follows stands no longer than this one: its
             # certificate was not shown again.
             self._proof = proof if sound else None
+            self.transparency = proof.transparency if sound else None
 
     def _proof_of(self, connection: SSL.Connection) -> Proof | None:
         """
@@ -206,8 +230,9 @@ class VerifiedConnectionCreator:
         verified, sent = connection.get_verified_chain(), connection.get_peer_cert_chain()
         if not verified or not sent:
             return None
+        chain, shown = [*map(_encoded, verified)], [*map(_encoded, sent)]
         try:
-            return Proof.of([*map(_encoded, verified)], [*map(_encoded, sent)], self._now(), policy.session_lifetime)
+            return Proof.of(chain, shown, self._now(), policy.session_lifetime, self.transparency)
         except ValueError:
             # OpenSSL accepted a certificate above the server's own that
             # cryptography cannot read: nothing to refuse, nothing to remember.
