@@ -47,7 +47,7 @@ says that it is not made of the smallest parts that take the most memory.
 
 SCT_BYTES = 512
 """
-What an L{SCTOutcome} takes.
+What an L{SCTOutcome} takes at most; 320 were measured.
 """
 
 

@@ -5,6 +5,7 @@ Tests of C{matrix_federation_agent._cli.check} and C{inspections}.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -19,6 +20,7 @@ from matrix_federation_agent.testing import Certificate, Fault
 from tests.case import TestCase
 from tests.cli.kit import FederationCase, MemoryConsole
 from tests.cli.test_resolve import KEYS
+from tests.tls.logs import Authority, SigningLog, write_log_list
 
 NAME = ServerName.parse("a.test")
 NOW = datetime(2026, 5, 6, 7, 8, tzinfo=UTC)
@@ -226,6 +228,50 @@ class JSONTests(FederationCase):
         self.federation.add_server("192.0.2.9", "1", Fault.SILENT_TLS)
         found = await self.check("192.0.2.9", 1, "--timeout", "0.2")
         self.assertEqual(("CommandTimedOut", []), (found["failure"]["type"], found["targets"]))
+
+
+class TransparencyTests(FederationCase):
+    """
+    C{check --ct-log-list}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Place a server for whose certificate one log vouches.
+        """
+        super().setUp()
+        log, authority, root = SigningLog(), Authority(), Path(self.mktemp())
+        certificate = authority.shown(authority.issue(log.promise))
+        self.federation.serve_homeserver("ex.com", "192.0.2.9", 8448, certificate=certificate)
+        self.federation.name_server.add_address("ex.com", "192.0.2.9")
+        root.write_bytes(authority.root_pem)
+        listed = write_log_list(self.mktemp(), log.entry())
+        self.arguments = ("check", "ex.com:8448", "--ca-file", str(root), "--ct-log-list", listed)
+
+    async def test_text(self) -> None:
+        """
+        The outcome has a line.
+        """
+        said = await self.run_command(*self.arguments, "--required-scts", "1")
+        expected = "      transparency: valid SCTs of 1 log; Alpha (Example): valid\n"
+        self.assertIn(expected, said.output.decode())
+        self.assertEqual((0, ""), (said.status, said.errors))
+
+    async def test_json(self) -> None:
+        """
+        It is a string.
+        """
+        said = await self.run_command(*self.arguments, "--json")
+        ((inspection,),) = [target["inspections"] for target in said.json["targets"]]
+        self.assertEqual("valid SCTs of 1 log; Alpha (Example): valid", inspection["transparency"])
+
+    async def test_too_few(self) -> None:
+        """
+        Where more are required the check has failed, and says why.
+        """
+        said = await self.run_command(*self.arguments, "--required-scts", "2")
+        self.assertEqual(1, said.status)
+        self.assertIn("it needs valid SCTs of 2 logs, but has valid SCTs of 1 log; Alpha (Example): valid", said.errors)
 
 
 class LinesTests(TestCase):

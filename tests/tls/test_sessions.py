@@ -215,6 +215,9 @@ class ResumedCase(TestCase):
         Make the server.
         """
         super().setUp()
+        # OpenSSL spoils the session of a connection that is freed before it
+        # was closed.
+        self.open: list[Handshake] = []
         self.certificates = Certificates()
         path = Path(self.mktemp())
         path.write_bytes(self.certificates.root_pem)
@@ -254,6 +257,7 @@ class ResumedCase(TestCase):
         protocol = self.server.buildProtocol(None)
         assert protocol is not None
         handshake = Handshake(creator or self.creator(), Applications(), protocol)
+        self.open.append(handshake)
         during()
         handshake.wire.pump()
         self.clock.advance(0)
