@@ -17,7 +17,8 @@ from .._tls.trust import Trust
 from .._tls.verification import VerifiedConnectionCreator
 from ..errors import AddressDenied, Attempt, FederationError, TimedOut, summarised
 from .addresses import denied_by, interleaved
-from .handshake import ByteBudget, HandshakeGate, OpenConnections, TrustReplaced, VerifiedTLSFactory
+from .handshake import ByteBudget, HandshakeGate, TrustReplaced, VerifiedTLSFactory
+from .open_connections import OpenConnections
 from .outcomes import Outcomes
 from .proxies import ProxyDialer, resolves_here
 from .tcp import connect_tcp

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from .._reactor import IReactor
     from .._server_name import ServerName
     from .._tls.trust import Trust
-    from .handshake import OpenConnections
     from .negotiation import Negotiation
+    from .open_connections import OpenConnections
 
 
 def resolves_here(policy: ProxyPolicy, proxy: Proxy, host: ServerName) -> bool:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from ..errors import ProxyError
-    from .handshake import OpenConnections
     from .negotiation import Negotiation
+    from .open_connections import OpenConnections
 
 
 class Tunnel(Protocol):

@@ -19,7 +19,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from matrix_federation_agent import ServerName, TrustPolicy
-from matrix_federation_agent._connect.handshake import ByteBudget, HandshakeGate, OpenConnections, VerifiedTLSFactory
+from matrix_federation_agent._connect.handshake import ByteBudget, HandshakeGate, VerifiedTLSFactory
+from matrix_federation_agent._connect.open_connections import OpenConnections
 from matrix_federation_agent._discovery.routing import Target
 from matrix_federation_agent._identity import Identity
 from matrix_federation_agent._tls.trust import TrustGeneration

@@ -15,7 +15,8 @@ from twisted.internet.task import Clock
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface.verify import verifyObject
 
-from matrix_federation_agent._connect.handshake import ByteBudget, OpenConnections
+from matrix_federation_agent._connect.handshake import ByteBudget
+from matrix_federation_agent._connect.open_connections import OpenConnections
 from matrix_federation_agent._tls.verification import VerifiedConnectionCreator
 from matrix_federation_agent.errors import CertificateRejected, ConnectionFailed, HandshakeFailed
 from matrix_federation_agent.testing import Certificate, Certificates

@@ -11,8 +11,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from matrix_federation_agent import ProxyPolicy, ServerName
-from matrix_federation_agent._connect.handshake import OpenConnections
 from matrix_federation_agent._connect.http_connect import HTTPConnect
+from matrix_federation_agent._connect.open_connections import OpenConnections
 from matrix_federation_agent._connect.proxies import resolves_here
 from matrix_federation_agent._connect.tunnel import Tunnel
 from matrix_federation_agent._discovery.routing import Target
