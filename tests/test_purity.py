@@ -34,7 +34,8 @@ PURE = [
         "_connect.http_connect",
         "_connect.negotiation",
         "_connect.socks5",
-        *(f"_tls.{name}" for name in ("contents", "objections", "pem", "reasons", "remedies", "transparency", "log_list")),
+        *(f"_tls.{name}" for name in ("contents", "objections", "pem", "reasons", "remedies")),
+        *(f"_tls.{name}" for name in ("log_list", "transparency")),
     )
 ]
 
