@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from math import nan
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -84,10 +85,13 @@ class Report:
 
     def ratio(self, contender: str, other: str, number: str) -> float:
         """
-        Divide one contender's number by another's: the median of the rounds.
+        Divide one contender's number by another's: the median of the rounds in which both were measured.
+
+        @return: not a number, where there is none.
         """
         pairs = zip(self.samples[contender], self.samples[other], strict=True)
-        return median(one[number] / two[number] for one, two in pairs)
+        ratios = [one[number] / two[number] for one, two in pairs if number in one and number in two]
+        return median(ratios) if ratios else nan
 
     def to_json(self) -> dict[str, Any]:
         """
@@ -142,9 +146,17 @@ def interleaved(contenders: Sequence[Contender], rounds: int) -> Samples:
     for number in range(rounds):
         start = number % len(everybody)
         for contender in everybody[start:] + everybody[:start]:
-            samples[contender.name].append(dict(contender.measure()))
+            samples[contender.name].append(_measured(contender))
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
     return samples
+
+
+def _measured(contender: Contender) -> dict[str, float]:
+    try:
+        return dict(contender.measure())
+    except subprocess.SubprocessError as error:
+        print(f"{contender.name}: {error}", file=sys.stderr)
+        return {}
 
 
 def _fixed_work() -> Numbers:

@@ -1,9 +1,10 @@
 """
 Connecting again to servers that close after each response: the CPU of the client's process.
 
-Every contender asks 1000 names once, so that it knows what it can, and is measured when it asks them again. The server
-is nginx, one process, which must be on the path (Debian: C{nginx-light}). All contenders find addresses in
-the same table, at no cost, because a plain C{Agent} would ask the system in threads.
+Every contender asks 1000 names once, so that it knows what it can, and is measured when it asks them again; those that
+remember no session need to ask only a few names first. The server is nginx, one process, which must be on the path
+(Debian: C{nginx-light}); it answers whether the session was reused. All contenders find addresses in the same table, at
+no cost, because a plain C{Agent} would ask the system in threads.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -46,10 +47,12 @@ from matrix_federation_agent import AddressPolicy, ConnectionPolicy, MatrixFeder
 COUNT = 1000
 AT_ONCE = 5
 NAMES = [f"n{number}.crowd.example" for number in range(COUNT)]
+FEW = NAMES[:50]
 PATH = "/_matrix/federation/v1/version"
 OURS, WITHOUT, PLAIN = "ours", "ours, max_sessions=0", "plain Agent, one context"
+PLAIN_RESUMING = "plain Agent, made to resume"
 RAW, RAW_WITHOUT = "raw pyOpenSSL, resuming", "raw pyOpenSSL"
-CONTENDERS = (OURS, WITHOUT, PLAIN, RAW, RAW_WITHOUT)
+CONTENDERS = (OURS, WITHOUT, PLAIN, PLAIN_RESUMING, RAW, RAW_WITHOUT)
 
 CONFIGURATION = """
 daemon off; master_process off; pid {directory}/pid; error_log {directory}/log crit;
@@ -61,8 +64,7 @@ http {{
     server {{
         listen 127.0.0.1:{port} ssl; ssl_certificate {directory}/chain.pem; ssl_certificate_key {directory}/key.pem;
         ssl_protocols TLSv1.2 TLSv1.3;
-        location / {{ return 200 "{{}}"; }}
-        location /reused {{ return 200 "$ssl_session_reused"; }}
+        location / {{ return 200 "$ssl_session_reused"; }}
     }}
 }}
 """
@@ -98,32 +100,32 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def _each(visit: Callable[[str], Awaitable[bytes]], path: str) -> int:
+async def _each(visit: Callable[[str], Awaitable[bytes]], names: Sequence[str], port: int) -> int:
     """
     Ask all names, a few at once.
 
     @return: how many said that the session was reused.
     """
-    left = iter(NAMES)
+    left = iter(names)
 
     async def some() -> int:
-        return sum([await visit(name + path) == b"r" for name in left])
+        return sum([await visit(f"{name}:{port}{PATH}") == b"r" for name in left])
 
     return sum(await gatherResults([Deferred.fromCoroutine(some()) for _ in range(AT_ONCE)]))
 
 
-async def _measured(visit: Callable[[str], Awaitable[bytes]], port: int) -> dict[str, float]:
-    await _each(visit, f":{port}{PATH}")
+async def _measured(visit: Callable[[str], Awaitable[bytes]], port: int, *, resuming: bool = False) -> dict[str, float]:
+    await _each(visit, NAMES if resuming else FEW, port)
     with Cost() as cost:
-        await _each(visit, f":{port}{PATH}")
-    resumed = await _each(visit, f":{port}/reused")
+        resumed = await _each(visit, NAMES, port)
     return {"CPU us": cost.cpu * 1e6 / COUNT, "resumed": resumed}
 
 
-async def ours(reactor: Any, given: Any, **settings: Any) -> dict[str, float]:
+async def ours(reactor: Any, given: Any, *, resuming: bool) -> dict[str, float]:
     """
     Be the child with our agent.
     """
+    settings: dict[str, Any] = {} if resuming else {"max_sessions": 0}
     agent = MatrixFederationAgent.new(
         reactor,
         trust=TrustPolicy(ca_files=[given["root_file"]], use_system_roots=False, **settings),
@@ -135,7 +137,7 @@ async def ours(reactor: Any, given: Any, **settings: Any) -> dict[str, float]:
     async def visit(place: str) -> bytes:
         return await readBody(await agent.request(b"GET", b"matrix-federation://" + place.encode("ascii")))
 
-    found = await _measured(visit, given["port"])
+    found = await _measured(visit, given["port"], resuming=resuming)
     await agent.close()
     return found
 
@@ -175,18 +177,45 @@ class _OneContext:
         return _Verifying(self.context, hostname.decode("ascii"))
 
 
-async def plain(reactor: Any, given: Any) -> dict[str, float]:
+@attrs.frozen
+class _Resuming(_Verifying):
+    """
+    Goes on from the session of the last connection to the name, without any check: the least that it can cost.
+    """
+
+    connections: dict[str, SSL.Connection]
+
+    def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
+        connection = super().clientConnectionForTLS(tlsProtocol)
+        last = self.connections.get(self.hostname)
+        session = None if last is None else last.get_session()
+        if session is not None:
+            connection.set_session(session)
+        self.connections[self.hostname] = connection
+        return connection
+
+
+@attrs.frozen
+class _OneContextResuming(_OneContext):
+    connections: dict[str, SSL.Connection] = attrs.field(factory=dict)
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> _Verifying:
+        return _Resuming(self.context, hostname.decode("ascii"), self.connections)
+
+
+async def plain(reactor: Any, given: Any, *, resuming: bool) -> dict[str, float]:
     """
     Be the child with Twisted's agent.
     """
     reactor.installNameResolver(TabledHostnames(dict.fromkeys(NAMES, "127.0.0.1")))
+    policy = _OneContextResuming if resuming else _OneContext
     pool = HTTPConnectionPool(reactor, persistent=False)
-    agent = Agent(reactor, _OneContext(_context(given["root_file"])), pool=pool)
+    agent = Agent(reactor, policy(_context(given["root_file"])), pool=pool)
 
     async def visit(place: str) -> bytes:
         return await readBody(await agent.request(b"GET", b"https://" + place.encode("ascii")))
 
-    return await _measured(visit, given["port"])
+    return await _measured(visit, given["port"], resuming=resuming)
 
 
 async def raw(_reactor: Any, given: Any, *, resuming: bool) -> dict[str, float]:
@@ -208,7 +237,7 @@ async def raw(_reactor: Any, given: Any, *, resuming: bool) -> dict[str, float]:
         connection.set_shutdown(SSL.SENT_SHUTDOWN)
         return body
 
-    return await _measured(visit, given["port"])
+    return await _measured(visit, given["port"], resuming=resuming)
 
 
 def _request(connection: SSL.Connection, tcp: socket.socket, name: str, path: str) -> bytes:
@@ -242,9 +271,10 @@ def _attempt(step: Callable[[], Any], connection: SSL.Connection, tcp: socket.so
 
 
 CHILDREN: dict[str, Child] = {
-    OURS: ours,
-    WITHOUT: partial(ours, max_sessions=0),
-    PLAIN: plain,
+    OURS: partial(ours, resuming=True),
+    WITHOUT: partial(ours, resuming=False),
+    PLAIN: partial(plain, resuming=False),
+    PLAIN_RESUMING: partial(plain, resuming=True),
     RAW: partial(raw, resuming=True),
     RAW_WITHOUT: partial(raw, resuming=False),
 }
@@ -274,7 +304,7 @@ def main() -> None:
         report = Report("reconnect", interleaved(contenders, chosen.rounds), chosen.rounds)
     print(table(report.samples))
     for kind in chains:
-        for contender in (OURS, WITHOUT, RAW, RAW_WITHOUT):
+        for contender in (OURS, WITHOUT, PLAIN_RESUMING, RAW, RAW_WITHOUT):
             ratio = report.ratio(f"{kind}: {contender}", f"{kind}: {PLAIN}", "CPU us")
             report.notes[f"{kind}: {contender} / plain"] = ratio
             print(f"{kind}: {contender}: {ratio:.2f} of a plain Agent's")

@@ -223,9 +223,9 @@ class Dialer:
         """
         Connect TCP, with TLS on it that begins its handshake.
         """
-        place = target if address is None else Target(_literal(address), target.port)
         proxy = self.proxy_for(target)
         if proxy is not None:
+            place = target if address is None else Target(_literal(address), target.port)
             through = ProxyDialer(self._reactor, self._trust, self._policy, self._hosts, self.open_connections)
             await through.connect(asked, proxy, place, tls)
         elif address is not None:

@@ -12,7 +12,16 @@ import attrs
 from .._identity import Identity
 from .._route import Step
 from ..errors import ResolutionFailed, ServiceUnavailable
-from .routing import SERVICES, Target, default_target, fixed_target, in_order, is_decidedly_unavailable, step_number
+from .routing import (
+    SERVICES,
+    Target,
+    default_target,
+    fixed_target,
+    in_order,
+    is_decidedly_unavailable,
+    is_fixed,
+    step_number,
+)
 
 if TYPE_CHECKING:
     from random import Random
@@ -41,7 +50,7 @@ class Discovery:
         """
         Tell who must answer for a name (steps 1, 2 and 3).
         """
-        if fixed_target(name) is not None:
+        if is_fixed(name):
             return Identity(name, name)
         entry = await self._delegations.entry(name.tls_name)
         sound = entry.delegation is not None and not entry.failures

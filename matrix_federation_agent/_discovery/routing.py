@@ -66,14 +66,21 @@ class ServiceRecord:
         return f"{self.priority} {self.weight} {self.port} {target}"
 
 
+def is_fixed(effective: ServerName) -> bool:
+    """
+    Tell whether a name says by itself where it leads: an IP literal (steps 1
+    and 3.1) or an explicit port (steps 2 and 3.2).
+    """
+    return effective.literal is not None or effective.port is not None
+
+
 def fixed_target(effective: ServerName) -> Target | None:
     """
-    Tell the target that a name fixes by itself: an IP literal (steps 1 and
-    3.1) or an explicit port (steps 2 and 3.2).
+    Tell the target that a name fixes by itself.
 
     @return: L{None} when SRV records decide.
     """
-    if effective.literal is None and effective.port is None:
+    if not is_fixed(effective):
         return None
     return Target(effective.without_port, effective.port or DEFAULT_PORT)
 
