@@ -259,7 +259,7 @@ class RetiringTests(PoolCase):
         for _ in range(3):
             await self.send("matrix-federation://ex.com:8448/")
             self.agent._pool.retire()
-        await until(lambda: server.connected == 0)
+        await until(lambda: server.connected == len(self.agent._dialer.open_connections) == 0)
         gc.collect()
         self.assertEqual(len(self.agent._pool._retired), 0)
 
