@@ -18,13 +18,13 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..errors import ConnectionFailed, HandshakeFailed
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime
-    from twisted.python.failure import Failure
 
     from .._tls.verification import VerifiedConnectionCreator
     from ..errors import FederationError
@@ -87,7 +87,18 @@ class HandshakeGate(Protocol):
         if refusal is not None:
             self._refuse(refusal)
             return
+        try:
+            self._let_in()
+        except Exception:  # noqa: BLE001 (the caller's own code, and the caller is told of it)
+            self._give_up(Failure())
+
+    def _let_in(self) -> None:
+        """
+        Hand the connection over; the caller's code runs here, and may cancel.
+        """
         protocol = self._application.buildProtocol(self.transport.getPeer())
+        if self.opened.called:
+            return
         if protocol is None:
             self._refuse(ConnectionFailed(self._server_name, "the caller's factory declined the connection"))
             return
@@ -95,7 +106,16 @@ class HandshakeGate(Protocol):
         protocol.makeConnection(self.transport)
         if IHandshakeListener.providedBy(protocol):
             protocol.handshakeCompleted()
-        self.opened.callback(protocol)
+        if not self.opened.called:
+            self.opened.callback(protocol)
+
+    def _give_up(self, failure: Failure) -> None:
+        """
+        Let the caller have what the caller's own code raised.
+        """
+        if not self.opened.called:
+            self.opened.errback(failure)
+        self.abort()
 
     def _refuse(self, error: ConnectionFailed) -> None:
         self.opened.errback(error)

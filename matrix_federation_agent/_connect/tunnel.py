@@ -105,9 +105,10 @@ class Tunnel(Protocol):
         """
         The connection to the proxy ended.
         """
+        # Also where TLS could not begin: who closes the agent waits for it.
+        self._open_connections.discard(self)
         if self._inside is not None:
             self._inside.connectionLost(reason)
             return
-        self._open_connections.discard(self)
         if not self.established.called:
             self.established.errback(self._objection("it closed the connection", None))

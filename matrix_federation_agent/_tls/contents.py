@@ -82,7 +82,8 @@ def contents_of(certificate: X509) -> Contents:
     """
     with warnings.catch_warnings():
         # What cryptography thinks of a remote's certificate is no warning for
-        # whoever runs this.
+        # whoever runs this.  The filters are those of the whole process: this
+        # runs in the reactor's thread only, and awaits nothing.
         warnings.simplefilter("ignore")
         return _readable(lambda: _contents(certificate.to_cryptography()), Contents())
 

@@ -38,6 +38,18 @@ class Unchecking(VerifiedConnectionCreator):
         return connection
 
 
+class Failing(Application):
+    """
+    Cannot be connected.
+    """
+
+    def connectionMade(self) -> None:
+        """
+        Fail.
+        """
+        raise KeyError("mine")
+
+
 class HandshakeCase(TestCase):
     """
     Handshakes in memory.
@@ -161,6 +173,60 @@ class GateTests(HandshakeCase):
         error = self.failureResultOf(handshake.opened, ConnectionFailed).value
         self.assertIs(type(error), ConnectionFailed)
         self.assertTrue(handshake.wire.client.transport.disconnected)
+
+    def test_a_factory_that_fails(self) -> None:
+        """
+        What a factory raises reaches the caller at once, and the connection is dropped.
+        """
+
+        def build() -> Application:
+            raise KeyError("mine")
+
+        handshake = self.good(Applications(build))
+        handshake.wire.pump()
+        self.failureResultOf(handshake.opened, KeyError)
+        self.assertTrue(handshake.wire.client.transport.disconnected)
+
+    def test_an_application_that_fails(self) -> None:
+        """
+        What an application raises when it is connected reaches the caller at once, and the application is told of
+        the end.
+        """
+        handshake = self.good(Applications(Failing))
+        handshake.wire.pump()
+        self.failureResultOf(handshake.opened, KeyError)
+        self.assertEqual(
+            (handshake.wire.client.transport.disconnected, handshake.protocol.events), (True, ["lost"])
+        )
+
+    def test_cancelling_while_the_application_is_built(self) -> None:
+        """
+        A factory that cancels has its protocol neither connected nor handed over.
+        """
+
+        def build() -> Application:
+            handshake.opened.cancel()
+            return Application()
+
+        handshake = self.good(Applications(build))
+        handshake.wire.pump()
+        self.failureResultOf(handshake.opened, CancelledError)
+        self.assertEqual((handshake.protocol.events, len(handshake.open_connections)), ([], 0))
+
+    def test_cancelling_while_the_application_is_connected(self) -> None:
+        """
+        An application that cancels is not handed over, and is told of the end.
+        """
+
+        def build() -> Application:
+            application = Application()
+            application.connectionMade = handshake.opened.cancel  # type: ignore[method-assign]
+            return application
+
+        handshake = self.good(Applications(build))
+        handshake.wire.pump()
+        self.failureResultOf(handshake.opened, CancelledError)
+        self.assertEqual((handshake.protocol.events[-1], len(handshake.open_connections)), ("lost", 0))
 
     def test_closed_during_the_handshake(self) -> None:
         """

@@ -93,6 +93,13 @@ class TunnelTests(TestCase):
         self.successResultOf(self.tunnel.established)
         self.assertEqual((len(self.open_connections), self.inside.events), (0, ["made"]))
 
+    def test_what_is_inside_has_the_connection_itself(self) -> None:
+        """
+        Whoever pauses inside, pauses the connection to the proxy.
+        """
+        self.tunnel.dataReceived(OK)
+        self.assertIs(self.inside.transport, self.transport)
+
     def test_the_account_is_never_empty_meanwhile(self) -> None:
         """
         Who waits for the last connection to end does not take the change of hands for it.
@@ -107,6 +114,21 @@ class TunnelTests(TestCase):
         self.tunnel.dataReceived(OK)
         self.successResultOf(self.tunnel.established)
         self.assertEqual(counts, [1])
+
+    def test_what_is_inside_cannot_begin(self) -> None:
+        """
+        Whatever is raised inside, the connection does not stay an open one.
+        """
+
+        def fail() -> None:
+            raise KeyError("inside")
+
+        application = Application()
+        application.connectionMade = fail  # type: ignore[method-assign]
+        self.applications.build = lambda: application
+        self.assertRaises(KeyError, self.tunnel.dataReceived, OK)
+        self.lose()
+        self.assertEqual((len(self.open_connections), self.inside.events), (0, ["lost"]))
 
     def test_everything_afterwards_is_passed_on(self) -> None:
         """
@@ -149,6 +171,15 @@ class TunnelTests(TestCase):
         self.lose()
         self.failureResultOf(self.tunnel.established, CancelledError)
         self.assertEqual((self.transport.disconnected, self.applications.built), (True, []))
+
+    def test_cancelling_when_the_transport_is_lost_at_once(self) -> None:
+        """
+        Cancelling is C{CancelledError} also on a transport that tells of its end inside C{abortConnection}.
+        """
+        self.patch(self.transport, "abortConnection", self.lose)
+        self.tunnel.established.cancel()
+        self.failureResultOf(self.tunnel.established, CancelledError)
+        self.assertEqual(len(self.open_connections), 0)
 
     def test_cancelling_before_there_is_a_connection(self) -> None:
         """

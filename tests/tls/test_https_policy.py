@@ -376,21 +376,42 @@ class LogTests(ConnectionCase):
     What the log has of exempt connections.
     """
 
+    def setUp(self) -> None:
+        """
+        Listen to the log.
+        """
+        super().setUp()
+        self.told: list[Any] = []
+        observer = cast("ILogObserver", self.told.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    @property
+    def exemptions(self) -> list[Any]:
+        """
+        What was told of them.
+        """
+        return [(one["effective"], one["rule"], one["address"]) for one in self.told if "rule" in one]
+
     def test_exempt_connections_are_told_of(self) -> None:
         """
         The name, the rule and the address, once.
         """
-        told: list[Any] = []
-        observer = cast("ILogObserver", told.append)
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
         self.generation.policy = attrs.evolve(self.generation.policy, exempt_networks=["192.0.2.0/24"])
         policy = HTTPSPolicy(Trust(self.generation), time)
         for _ in range(2):
             creator = policy.creatorForNetloc(b"ex.com", 443)
             self.wire(creator, self.certificates.expired("x"), IPv4Address("TCP", "192.0.2.1", 443))
-        found = [(one["effective"], one["rule"], one["address"]) for one in told if "rule" in one]
-        self.assertEqual(found, [("ex.com", "network 192.0.2.0/24", "192.0.2.1")])
+        self.assertEqual(self.exemptions, [("ex.com", "network 192.0.2.0/24", "192.0.2.1")])
+
+    def test_no_others_are_told_of(self) -> None:
+        """
+        Neither verified connections nor refused ones.
+        """
+        self.connect(self.certificates.issue("ex.com"))
+        self.assertEqual(self.arrived, b"hello")
+        self.connect(self.certificates.expired("ex.com"))
+        self.assertEqual(self.exemptions, [])
 
 
 class ReloadTests(ConnectionCase):
