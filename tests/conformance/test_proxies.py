@@ -608,6 +608,23 @@ class EndTests(ProxyCase):
             self.assertEqual(proxy.accepted, 1)
             await self.federation.close(PROXY, 3128)
 
+    async def test_cancelling_tls_in_tls(self) -> None:
+        """
+        In the negotiation with a proxy that proved its name, and in the handshake with the server behind it.
+        """
+        self.dns.add_address("proxy.example", PROXY)
+        for answers, begun in (((), b"\r\n\r\n"), ((OK,), b"\r\n\r\n\x16\x03")):
+            proxy = ScriptedProxy(*answers)
+            self.federation.listen_tls(PROXY, 3128, proxy, self.certificates.issue("proxy.example"))
+            agent = self.through(TLS)
+            asking = self.ask(EX, agent)
+            await until(lambda proxy=proxy, begun=begun: begun in proxy.received)  # type: ignore[misc]
+            asking.cancel()
+            await self.assertFailure(asking, CancelledError)
+            await agent.close()
+            await until(lambda proxy=proxy: proxy.connected == 0)  # type: ignore[misc]
+            await self.federation.close(PROXY, 3128)
+
     async def test_closing_the_agent(self) -> None:
         """
         Nothing is left of a negotiation when the agent is closed.

@@ -380,6 +380,19 @@ class ReplacedRootsTests(DialerCase):
         self.assertIsInstance(self.failed(self.connecting), CertificateRejected)
         self.assertEqual((len(self.dialled), self.applications.built), (2, []))
 
+    def test_T7_replaced_again_and_again(self) -> None:
+        """
+        Roots that never rest do not outlast the limit of the whole connection.
+        """
+        for _ in range(30):
+            wire = self.accept("ex.com")
+            self.roots.reload()
+            wire.pump()
+            self.reactor.advance(1)
+        error = self.failed(self.connecting)
+        assert isinstance(error, TimedOut)
+        self.assertEqual((error.seconds, len(self.dialled), self.applications.built), (30.0, 31, []))
+
 
 class CancellingTests(DialerCase):
     """

@@ -64,6 +64,14 @@ class LoadingTests(TestCase):
         context = TrustGeneration.load(TrustPolicy(use_system_roots=False)).context
         self.assertEqual(context.get_verify_mode(), SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
 
+    def test_no_renegotiation(self) -> None:
+        """
+        A server cannot begin another handshake after the one that was judged, nor are bytes compressed.
+        """
+        context = TrustGeneration.load(TrustPolicy(use_system_roots=False)).context
+        wanted = SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION
+        self.assertEqual(context.set_options(0) & wanted, wanted)
+
     def test_sessions_are_not_kept(self) -> None:
         """
         No session is kept, which would skip the check.
