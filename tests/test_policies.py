@@ -123,6 +123,7 @@ NETWORKS = [
 
 # What makes a policy, and the setting that the error names.
 UNUSABLE: list[tuple[str, Callable[[], object]]] = [
+    ("client_key", lambda: TrustPolicy(client_key="key.pem")),
     ("ca_files", lambda: TrustPolicy(ca_files="ca.pem")),
     ("ca_files", lambda: TrustPolicy(ca_files=Path("ca.pem"))),
     ("ca_files", lambda: TrustPolicy(ca_files=5)),

@@ -78,6 +78,9 @@ UNUSABLE: list[Callable[[], object]] = [
     lambda: ProxyPolicy(rules=[(5, f"http://u:{SECRET}@h")]),
     lambda: ProxyPolicy(rules=[(f"http://u:{SECRET}@h", "*")]),
     lambda: ProxyPolicy(rules=[(f"u:{SECRET}@h:8", "*")]),
+    lambda: ProxyPolicy(rules=[(f"http://u:{SECRET}@h", WEB)]),
+    lambda: ProxyPolicy(rules=[(f"u:{SECRET}@h:8", "direct")]),
+    lambda: ProxyPolicy(rules=[(f"//{SECRET}", "direct")]),
     lambda: ProxyPolicy(rules=[("ex.com:8448", WEB)]),
     lambda: ProxyPolicy(rules=[("bücher.example", WEB)]),
     lambda: ProxyPolicy(rules=[("10.0.0.1/8", WEB)]),
@@ -185,6 +188,11 @@ class RuleTests(TestCase):
         policy = ProxyPolicy(rules=[["*", WEB]])
         self.assertEqual(len({policy, ProxyPolicy(rules=(("*", WEB),)), ProxyPolicy(rules=policy.rules)}), 1)
         self.assertEqual(ProxyPolicy(rules=None), ProxyPolicy())
+
+    def test_no_proxy_by_default(self) -> None:
+        """Without settings every connection is direct, and where a proxy is set, it resolves."""
+        policy = ProxyPolicy()
+        self.assertEqual((policy.rules, policy.resolve_here), ((), False))
 
     def test_resolve_here_is_a_switch(self) -> None:
         """Text is neither yes nor no."""
