@@ -224,7 +224,8 @@ class MatrixFederationAgent:
         Open a verified TLS connection to a server, for another protocol than
         HTTP.
 
-        @return: fires with what the factory built.
+        @return: fires with what the factory built; what that or the factory
+            raises meanwhile is what it fails with.
         @raise InvalidServerName: (in the Deferred) when the name is none.
         """
         return self._run(self._connect(server_name, factory))

@@ -74,6 +74,7 @@ UNUSABLE: list[Callable[[], object]] = [
     lambda: ProxyPolicy(rules=f"http://u:{SECRET}@h"),
     lambda: ProxyPolicy(rules=[f"http://u:{SECRET}@h"]),
     lambda: ProxyPolicy(rules=5),
+    lambda: ProxyPolicy(rules=[5]),
     lambda: ProxyPolicy(rules=[("*", WEB, f"{SECRET}")]),
     lambda: ProxyPolicy(rules=[(5, f"http://u:{SECRET}@h")]),
     lambda: ProxyPolicy(rules=[(f"http://u:{SECRET}@h", "*")]),

@@ -198,3 +198,9 @@ class SessionCache:
             self._sessions.drop_oldest()
             evicted += 1
         return evicted
+
+    def forget(self) -> None:
+        """
+        Drop every session.
+        """
+        self._sessions.forget(None)

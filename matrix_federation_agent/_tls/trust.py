@@ -157,6 +157,8 @@ class Trust:
         Let a new generation take over.
         """
         self._generation.retired = True
+        # A connection may hold the old generation for long.
+        self._generation.sessions.forget()
         self._generation = generation
         self._counters.add(f"{TLS}.reloads")
         system = " and those of the system" if generation.policy.use_system_roots else ""

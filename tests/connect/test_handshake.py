@@ -195,9 +195,7 @@ class GateTests(HandshakeCase):
         handshake = self.good(Applications(Failing))
         handshake.wire.pump()
         self.failureResultOf(handshake.opened, KeyError)
-        self.assertEqual(
-            (handshake.wire.client.transport.disconnected, handshake.protocol.events), (True, ["lost"])
-        )
+        self.assertEqual((handshake.wire.client.transport.disconnected, handshake.protocol.events), (True, ["lost"]))
 
     def test_cancelling_while_the_application_is_built(self) -> None:
         """
