@@ -136,7 +136,7 @@ def _first_end(chain: Sequence[X509]) -> datetime | None:
     """
     try:
         return min((one.to_cryptography().not_valid_after_utc for one in chain), default=None)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         # Above the server's own, OpenSSL accepts certificates that
         # cryptography cannot read.
         return None

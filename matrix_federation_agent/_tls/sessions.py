@@ -89,7 +89,7 @@ class Proof:
         @param now: in seconds since the epoch.
         @param lifetime: in seconds, at most.
         @raise ValueError: when a certificate of the verified chain cannot be
-            read.
+            read; C{InvalidVersion} when its version is none.
         """
         judged = 0 if transparency is None else len(transparency.scts)
         chain = [load_der_x509_certificate(encoded) for encoded in verified]

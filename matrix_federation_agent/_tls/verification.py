@@ -12,6 +12,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from cryptography.x509 import InvalidVersion
 from OpenSSL import SSL
 from OpenSSL.crypto import FILETYPE_ASN1, dump_certificate
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
@@ -233,7 +234,7 @@ class VerifiedConnectionCreator:
         chain, shown = [*map(_encoded, verified)], [*map(_encoded, sent)]
         try:
             return Proof.of(chain, shown, self._now(), policy.session_lifetime, self.transparency)
-        except ValueError:
+        except (ValueError, InvalidVersion):
             # OpenSSL accepted a certificate above the server's own that
             # cryptography cannot read: nothing to refuse, nothing to remember.
             return None

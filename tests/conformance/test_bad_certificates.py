@@ -537,6 +537,8 @@ ACCEPTED: Mapping[str, Row] = {
     # OpenSSL and browsers let an authority speak for itself.
     "an authority as server": having(authority()),
     "an intermediate": below(reason=IDENTITY),
+    # OpenSSL accepts it, and cryptography does not even load it.
+    "an intermediate of version 2": below(reason=IDENTITY, version=1),
     "for this name": below(
         authority(0), usage(ca=True), constrained(permitted_subtrees=[x509.DNSName("com")]), reason=IDENTITY
     ),

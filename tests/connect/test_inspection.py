@@ -404,11 +404,13 @@ class CertificateTests(TestCase):
         Its end is not known.
         """
 
-        class Unreadable:
-            def to_cryptography(self) -> x509.Certificate:
-                raise ValueError
+        for error in (ValueError("x"), x509.InvalidVersion("x", 1)):
 
-        self.assertIsNone(_first_end([made("a", []), cast("crypto.X509", Unreadable())]))
+            class Unreadable:
+                def to_cryptography(self, error: Exception = error) -> x509.Certificate:
+                    raise error
+
+            self.assertIsNone(_first_end([made("a", []), cast("crypto.X509", Unreadable())]))
 
 
 class TransparencyTests(HandshakeCase):
