@@ -17,6 +17,7 @@ from matrix_federation_agent._discovery.routing import Target
 from matrix_federation_agent._identity import Identity
 from matrix_federation_agent._tls.trust import TrustGeneration
 from matrix_federation_agent._tls.verification import VerifiedConnectionCreator
+from matrix_federation_agent.errors import CertificateRejected
 from matrix_federation_agent.testing import Certificate, Certificates
 from tests.case import TestCase
 
@@ -225,6 +226,19 @@ class CheckTests(VerificationCase):
         creator = self.creator()
         self.check(creator, NoCertificate(ValueError()), depth=0)
         self.assertEqual((self.check(creator, self.good), creator.accepted), (False, False))
+
+    def test_an_exception_after_it_was_accepted(self) -> None:
+        """
+        An exception after the proof withdraws it, in the check and at the end of the handshake.
+        """
+        creator = self.creator()
+        before = self.check(creator, self.good), creator.accepted
+        self.assertFalse(self.check(creator, NoCertificate(KeyboardInterrupt())))
+        self.assertEqual((before, creator.accepted), ((True, True), False))
+        creator = self.creator()
+        self.check(creator, self.good)
+        refusal = creator.conclude(cast("Any", object()))
+        self.assertEqual((type(refusal), creator.accepted), (CertificateRejected, False))
 
     def test_hostile_subject_alternative_names(self) -> None:
         """
