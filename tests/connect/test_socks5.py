@@ -102,6 +102,12 @@ class Socks5Tests(TestCase):
             self.assertEqual((refused.status, words in refused.reason), (status, True), (pieces, refused.reason))
             self.assertIs(negotiation.remainder, None)
 
+    def test_every_reply_code_has_words(self) -> None:
+        """
+        The codes of RFC 1928, section 6, in its order.
+        """
+        self.assertEqual(list(REPLIES), [1, 2, 3, 4, 5, 6, 7, 8])
+
     def test_nothing_is_asked_of_who_does_not_accept_the_password(self) -> None:
         """
         No request follows a refused password.

@@ -400,6 +400,19 @@ class ConcludeTests(ResumedCase):
             creator = self.creator()
             self.assertIs(self.refused(partial(setattr, creator, "_now", Raising(error)), creator), CertificateRejected)
 
+    def test_a_session_that_was_not_resumed_weighs_nothing(self) -> None:
+        """
+        After a full handshake in reply, the session that is remembered has its own weight only.
+        """
+        self.resumed()
+        key, heavy = "ex.com:8448", 10**6
+        found = self.generation.sessions.take(key, self.now)
+        assert found is not None
+        self.generation.sessions.keep(key, attrs.evolve(found, weight=heavy))
+        self.server = self.server_of(self.certificates.issue("ex.com"))
+        self.assertFalse(self.resumed())
+        self.assertLess(self.generation.sessions.weight, heavy)
+
     def test_a_full_handshake_in_reply(self) -> None:
         """
         A server that was offered a session and shows a certificate instead has it checked.
