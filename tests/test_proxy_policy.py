@@ -222,8 +222,9 @@ class URLTests(TestCase):
 
     def test_socks5_is_told_apart(self) -> None:
         """Who writes a scheme that would resolve names here is told which one does not."""
-        error = error_of(lambda: read_proxy("rules", "socks5://h"))
-        self.assertIn("socks5h://", error.reason if error else "")
+        for scheme in ("socks", "socks4", "socks4a", "socks5"):
+            error = error_of(lambda scheme=scheme: read_proxy("rules", f"{scheme}://h"))  # type: ignore[misc]
+            self.assertIn(f"write socks5h:// instead of {scheme}://", error.reason if error else "")
 
 
 class CredentialTests(TestCase):

@@ -243,7 +243,9 @@ class GateTests(HandshakeCase):
         handshake.wire.client.protocol.dataReceived(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         handshake.wire.close()
         error = self.failureResultOf(handshake.opened, HandshakeFailed).value
-        self.assertIsInstance(error.__cause__, SSL.Error)
+        assert isinstance(error.__cause__, SSL.Error)
+        ((_, _, words),) = error.__cause__.args[0]
+        self.assertEqual(error.reason, f"the TLS handshake failed: {words}")
 
     def test_cancelling_aborts(self) -> None:
         """

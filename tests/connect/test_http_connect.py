@@ -38,8 +38,10 @@ ACCEPTED: list[tuple[bytes, bytes | None]] = [
 # What the proxy answers, the status that is told, and a word of the reason.
 REFUSED: list[tuple[bytes, int | None, str]] = [
     (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", 407, "wants credentials"),
-    (b"HTTP/1.1 403 Forbidden\r\n\r\n", 403, "status 403"),
-    (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", 502, "status 502"),
+    (b"HTTP/1.1 403 Forbidden\r\n\r\n", 403, "status 403: it does not permit"),
+    (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", 502, "status 502: it could not connect"),
+    (b"HTTP/1.1 503 Unavailable\r\n\r\n", 503, "status 503: it could not connect"),
+    (b"HTTP/1.1 504 Timeout\r\n\r\n", 504, "status 504: the server did not answer"),
     (b"HTTP/1.1 301 Moved\r\nLocation: http://x/\r\n\r\n", 301, "status 301"),
     (b"HTTP/1.1 300 Choices\r\n\r\n", 300, "status 300"),
     (b"HTTP/1.1 999 X\r\n\r\n", 999, "status 999"),
