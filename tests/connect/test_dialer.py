@@ -452,6 +452,12 @@ class CandidatesTests(DialerCase):
         self.assertEqual((found.permitted, [one.address for one in found.refused]), ((), [None]))
         self.assertIsInstance(found.refused[0], Attempt)
 
+    def test_nothing_to_dial(self) -> None:
+        """
+        Without an address, and without a proxy that could find one, nothing is dialled.
+        """
+        self.assertEqual(Candidates((), ()).dialled, ())
+
     def test_scoped_dialers(self) -> None:
         """
         A scoped dialer keeps account of its own connections, of which the other one knows as well.
