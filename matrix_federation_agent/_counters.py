@@ -30,6 +30,11 @@ ended because the certificate was refused, or for another reason; trust that
 was loaded again, and attempts at it that failed.
 """
 
+EXEMPT = "exempt"
+"""
+The kind under which connections are counted by the rule that exempts them.
+"""
+
 _log = Logger()
 
 
@@ -39,7 +44,8 @@ class Counters:
     first part is one of the kinds of knowledge (C{well_known}, C{srv},
     C{a}, C{aaaa}), the second one of L{EVENTS}; C{store.failures} counts what
     the discovery store could not do.  After C{tls} comes one of
-    L{TLS_EVENTS}.
+    L{TLS_EVENTS}, and after C{exempt} a rule of the trust policy:
+    C{"exempt.domain *.onion"}.
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ import attrs
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from ._counters import EVENTS, TLS, TLS_EVENTS
+from ._counters import EVENTS, EXEMPT, TLS, TLS_EVENTS
 from ._discovery.remembering import IPV4, IPV6, SRV, WELL_KNOWN
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class DiscoveryCollector(Collector):
         )
         for name, number in {**dict.fromkeys(_NAMES, 0), **self._counters.snapshot()}.items():
             kind, _, event = name.partition(".")
-            if kind != TLS:
+            if kind not in (TLS, EXEMPT):
                 family.add_metric([kind, event], number)
         yield family
 
@@ -57,8 +57,8 @@ class DiscoveryCollector(Collector):
 @attrs.frozen(eq=False)
 class TrustCollector(Collector):
     """
-    Shows how TLS handshakes ended, from the same L{Counters
-    <matrix_federation_agent.Counters>}::
+    Shows how TLS handshakes ended, and which rules exempted connections,
+    from the same L{Counters <matrix_federation_agent.Counters>}::
 
         REGISTRY.register(TrustCollector(agent.counters))
     """
@@ -76,3 +76,11 @@ class TrustCollector(Collector):
         for event in TLS_EVENTS:
             family.add_metric([event], counted.get(f"{TLS}.{event}", 0))
         yield family
+        exempt = CounterMetricFamily(
+            "matrix_federation_exempt", "Connections that were not verified, by the rule that says so.", labels=["rule"]
+        )
+        for name, number in counted.items():
+            kind, _, rule = name.partition(".")
+            if kind == EXEMPT:
+                exempt.add_metric([rule], number)
+        yield exempt

@@ -115,9 +115,18 @@ class TrustCollectorTests(TestCase):
         """
         What TLS counts is not shown as something that discovery did.
         """
-        self.counters.add("tls.exempt")
-        sample = self.registry.get_sample_value(NAME, {"kind": "tls", "event": "exempt"})
-        self.assertIsNone(sample)
+        for name in ("tls.exempt", "exempt.domain *.onion"):
+            self.counters.add(name)
+        kinds = {sample.labels.get("kind") for family in self.registry.collect() for sample in family.samples}
+        self.assertFalse(kinds & {"tls", "exempt"})
+
+    def test_rules(self) -> None:
+        """
+        A rule stands in a label as it stands in the log.
+        """
+        self.counters.add("exempt.domain *.onion", 2)
+        found = self.registry.get_sample_value("matrix_federation_exempt_total", {"rule": "domain *.onion"})
+        self.assertEqual(found, 2)
 
     def test_it_is_a_counter(self) -> None:
         """

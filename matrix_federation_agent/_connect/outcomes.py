@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from .._counters import TLS, Counters
+from .._counters import EXEMPT, TLS, Counters
 from .._tls.exemptions import ExemptionLog
 from ..errors import CertificateRejected, HandshakeFailed, TimedOut
 from .handshake import TrustReplaced
@@ -54,6 +54,7 @@ class Outcomes:
             self._count("resumed" if creator.resumed else "verified")
         else:
             self._count("exempt")
+            self._counters.add(f"{EXEMPT}.{creator.exemption}")
             self.exemptions.note(creator.identity.effective, creator.exemption, address)
 
     def _count(self, event: str) -> None:

@@ -159,7 +159,7 @@ class OutcomesTests(TestCase):
             for _ in range(2):
                 with self.outcomes.noted(self.creator("domain *"), ADDRESS):
                     pass
-        self.assertEqual(dict(self.counters.snapshot()), {"tls.exempt": 2})
+        self.assertEqual(dict(self.counters.snapshot()), {"tls.exempt": 2, "exempt.domain *": 2})
         self.assertEqual([(one["effective"], one["rule"]) for one in events], [("ex.com", "domain *")])
 
     def test_rejected(self) -> None:
