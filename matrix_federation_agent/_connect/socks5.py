@@ -188,9 +188,11 @@ def reply_length(reply: bytes) -> int | None:
         raise Refused("it does not speak SOCKS5")
     if len(reply) > 1 and reply[1] != 0:
         raise Refused(REPLIES.get(reply[1], f"it failed with the unknown reply {reply[1]}"), reply[1])
-    if len(reply) < 4:
+    if len(reply) < 5:
         return None
-    # To CONNECT it holds "the associated IP address", never a name.
-    if reply[3] not in _ADDRESS_LENGTHS:
+    # To CONNECT it holds "the associated IP address", but some proxies say
+    # the name; what it says counts for nothing.
+    length = 1 + reply[4] if reply[3] == _DOMAIN else _ADDRESS_LENGTHS.get(reply[3])
+    if length is None:
         raise Refused("its reply holds no address")
-    return 4 + _ADDRESS_LENGTHS[reply[3]] + 2
+    return 4 + length + 2

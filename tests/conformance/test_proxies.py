@@ -539,7 +539,7 @@ class HostileTests(ProxyCase):
             (SOCKS, (b"HTTP/1.1 400 Bad Request\r\n\r\n",)),
             (SOCKS, (b"\x05\x02",)),
             (SOCKS, (b"\x05\x00", None)),
-            (SOCKS, (b"\x05\x00", b"\x05\x00\x00\x03\xff" + b"x" * 257)),
+            (SOCKS, (b"\x05\x00", b"\x05\x00\x00\x03\xff" + b"x" * 256)),
             (SOCKS, (b"\x05\x00", b"x" * 1_000_000)),
         ]
         self.run_proxy(proxy := ScriptedProxy())

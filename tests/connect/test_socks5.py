@@ -17,6 +17,7 @@ NAMED = Target(ServerName("Ex.com"), 8448)
 REQUEST = b"\x05\x01\x00\x03\x06Ex.com\x21\x00"
 DONE = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50"
 DONE_IPV6 = b"\x05\x00\x00\x04" + b"\x00" * 16 + b"\x00\x50"
+DONE_NAMED = b"\x05\x00\x00\x03\x03abc\x00\x50"
 AUTHENTICATION = b"\x01\x04user\x03p\xc3\xbc"
 
 # The URL of the proxy, what it says, and what it is told in answer to each byte or piece.
@@ -27,6 +28,9 @@ CONVERSATIONS: list[tuple[str, list[tuple[bytes, bytes]], bytes | None]] = [
     (PLAIN, [(b"\x05\x00", REQUEST), (DONE_IPV6[:-1], b"")], None),
     (PLAIN, [(b"\x05\x00", REQUEST), (DONE[:-1], b"")], None),
     (PLAIN, [(b"\x05\x00", REQUEST), (DONE + b"rest", b"")], b"rest"),
+    (PLAIN, [(b"\x05\x00", REQUEST), (DONE_NAMED + b"rest", b"")], b"rest"),
+    (PLAIN, [(b"\x05\x00", REQUEST), (DONE_NAMED[:-1], b"")], None),
+    (PLAIN, [(b"\x05\x00", REQUEST), (DONE_NAMED[:4], b"")], None),
     (PLAIN, [(b"\x05\x00" + DONE + b"rest", REQUEST)], b"rest"),
     (WITH_PASSWORD, [(b"\x05\x00", REQUEST), (DONE, b"")], b""),
     (WITH_PASSWORD, [(b"\x05\x02", AUTHENTICATION), (b"\x01\x00", REQUEST), (DONE, b"")], b""),
@@ -46,8 +50,7 @@ REFUSALS: list[tuple[str, list[bytes], int | None, str]] = [
     (WITH_PASSWORD, [b"\x05\x02", b"\x01\x01"], None, "does not accept the credentials"),
     (WITH_PASSWORD, [b"\x05\x02", b"\x05\x00"], None, "does not speak SOCKS5"),
     (PLAIN, [b"\x05\x00", b"\x04\x00\x00\x01"], None, "does not speak SOCKS5"),
-    (PLAIN, [b"\x05\x00", b"\x05\x00\x00\x03\x03abc\x00\x50"], None, "holds no address"),
-    (PLAIN, [b"\x05\x00", b"\x05\x00\x00\x02"], None, "holds no address"),
+    (PLAIN, [b"\x05\x00", b"\x05\x00\x00\x02\x00"], None, "holds no address"),
     (PLAIN, [b"\x05\x00", b"\x05\x09"], 9, "unknown reply 9"),
     (PLAIN, [b"\x05\x00", b"\x05\xff" + DONE[2:]], 255, "unknown reply 255"),
     *((PLAIN, [b"\x05\x00", bytes([5, code]) + DONE[2:]], code, words) for code, words in REPLIES.items()),
