@@ -12,8 +12,6 @@ from .._deadlines import within
 from .._discovery.routing import Target
 from .._policies import ProxyPolicy
 from .._server_name import ServerName
-from .._tls.sessions import SessionCache
-from .._tls.trust import Trust
 from .._tls.verification import VerifiedConnectionCreator
 from ..errors import AddressDenied, Attempt, FederationError, TimedOut, summarised
 from .addresses import denied_by, interleaved
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from .._identity import Identity
     from .._policies import Address, AddressPolicy, ConnectionPolicy, Proxy
     from .._reactor import IReactor
+    from .._tls.trust import Trust
 
 
 @attrs.frozen
@@ -77,6 +76,7 @@ class Dialer:
     open_connections: OpenConnections = attrs.field(factory=OpenConnections)
     budget: ByteBudget = attrs.field(factory=ByteBudget)
     outcomes: Outcomes = attrs.field(factory=Outcomes)
+    _resumes: bool = attrs.field(default=True, kw_only=True)
 
     @property
     def policy(self) -> ConnectionPolicy:
@@ -94,11 +94,10 @@ class Dialer:
 
     def without_sessions(self) -> Dialer:
         """
-        Make a dialer that verifies by the roots of now, as this one does, but
-        that neither offers TLS sessions nor remembers any.
+        Make a dialer like this one, but that neither offers TLS sessions to
+        servers nor remembers theirs.
         """
-        apart = attrs.evolve(self._trust.generation, sessions=SessionCache(0, 0))
-        return attrs.evolve(self, trust=Trust(apart))
+        return attrs.evolve(self, resumes=False)
 
     async def connect(self, identity: Identity, targets: Sequence[Target], factory: IProtocolFactory) -> IProtocol:
         """
@@ -206,8 +205,8 @@ class Dialer:
         Connect TCP, be it through a proxy, and await TLS.
         """
         exemption = self.exemption(identity, target, address)
-        now = self._reactor.seconds
-        creator = VerifiedConnectionCreator(self._trust.generation, identity, target, exemption, now)
+        now, generation = self._reactor.seconds, self._trust.generation
+        creator = VerifiedConnectionCreator(generation, identity, target, exemption, now, resumes=self._resumes)
         gate = HandshakeGate(creator, factory)
         tls = VerifiedTLSFactory(creator, gate, self._reactor, self.open_connections, self.budget)
         await self._reach(identity.asked, target, address, tls)

@@ -64,9 +64,12 @@ class VerifiedConnectionCreator:
         target: Target,
         exemption: str | None,
         now: Callable[[], float],
+        *,
+        resumes: bool = True,
     ) -> None:
         """
         @param now: tells the seconds since the epoch.
+        @param resumes: whether a session may be offered, and remembered.
         """
         self.generation = generation
         self.identity = identity
@@ -78,6 +81,7 @@ class VerifiedConnectionCreator:
         self.transparency: TransparencyOutcome | None = None
         self._effective = identity.effective
         self._now = now
+        self._resumes = resumes and generation.policy.max_sessions > 0
         self._session_key = f"{self._effective.tls_name}:{target.port}"
         self._offered: RememberedSession | None = None
         self._proof: Proof | None = None
@@ -117,6 +121,8 @@ class VerifiedConnectionCreator:
         Offer to go on from an earlier handshake, in which this same name was
         proven at this port under these same roots.
         """
+        if not self._resumes:
+            return
         self._offered = self.generation.sessions.take(self._session_key, self._now())
         if self._offered is not None:
             connection.set_session(self._offered.session)
@@ -225,15 +231,14 @@ class VerifiedConnectionCreator:
         """
         Make the proof of a full handshake, where sessions are remembered.
         """
-        policy = self.generation.policy
-        if not policy.max_sessions:
+        if not self._resumes:
             return None
         verified, sent = connection.get_verified_chain(), connection.get_peer_cert_chain()
         if not verified or not sent:
             return None
         chain, shown = [*map(_encoded, verified)], [*map(_encoded, sent)]
         try:
-            return Proof.of(chain, shown, self._now(), policy.session_lifetime, self.transparency)
+            return Proof.of(chain, shown, self._now(), self.generation.policy.session_lifetime, self.transparency)
         except (ValueError, InvalidVersion):
             # OpenSSL accepted a certificate above the server's own that
             # cryptography cannot read: nothing to refuse, nothing to remember.

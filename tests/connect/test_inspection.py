@@ -5,6 +5,7 @@ Tests of C{matrix_federation_agent._connect.inspection} and of C{MatrixFederatio
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import attrs
@@ -22,10 +23,10 @@ from matrix_federation_agent import ConnectionPolicy, Inspection, LocatedTarget,
 from matrix_federation_agent._connect.handshake import BoundedTLSTransport
 from matrix_federation_agent._connect.inspection import AT_ONCE, _first_end, _seen, inspected, shown
 from matrix_federation_agent.errors import CertificateRejected, ConnectionFailed, InvalidServerName, TimedOut
-from matrix_federation_agent.testing import Certificate, Fault
+from matrix_federation_agent.testing import Certificate, Certificates, Fault
 from tests.case import TestCase
 from tests.conformance.case import FederationCase, RawServer, WatchedCertificate, until, watched
-from tests.connect.in_memory import IDENTITY
+from tests.connect.in_memory import IDENTITY, trusting
 from tests.connect.test_dialer import DialerCase, target
 from tests.connect.test_handshake import HandshakeCase
 
@@ -342,6 +343,20 @@ class BoundTests(DialerCase):
         targets = [self.located("a.test", 1), self.located("b.test", 3)]
         self.inspect(ConnectionPolicy(max_targets=1), *targets)
         self.assertEqual(self.dialled, ["192.0.2.1 8448"])
+
+    def test_T7_roots_that_are_replaced_meanwhile(self) -> None:
+        """
+        What is looked at is looked at by the roots of now.
+        """
+        dialer = self.dialer()
+        looking = Deferred.fromCoroutine(inspected(dialer, IDENTITY, [self.located("a.test", 1)]))
+        wire = self.accept("ex.com")
+        dialer._trust.succeed(trusting(Certificates(), Path(self.mktemp())))
+        wire.pump()
+        self.accept("ex.com").pump()
+        (located,) = self.successResultOf(looking)
+        self.assertEqual(len(self.dialled), 2)
+        self.assertIsInstance(located.inspections[0].error, CertificateRejected)
 
     def test_cancelling(self) -> None:
         """
