@@ -5,9 +5,13 @@ The base of this project's tests.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from twisted.logger import globalLogPublisher
 from twisted.trial import unittest
+
+if TYPE_CHECKING:
+    from twisted.logger import ILogObserver, LogEvent
 
 
 class TestCase(unittest.TestCase):
@@ -31,6 +35,16 @@ class TestCase(unittest.TestCase):
         found: list[dict[str, Any]] = super().flushWarnings(offendingFunctions)  # type: ignore[no-untyped-call]
         own = [one for one in found if "hypothesis" not in Path(one["filename"]).parts]
         return [one for one in own if "laddr=('0.0.0.0', 0)" not in str(one["message"])]
+
+    def keep_log(self) -> list[LogEvent]:
+        """
+        Keep what is logged from now until the end of the test.
+        """
+        events: list[LogEvent] = []
+        observer = cast("ILogObserver", events.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        return events
 
     def _assert_no_warnings(self) -> None:
         self.assertEqual([], [(one["category"].__name__, one["message"]) for one in self.flushWarnings()])

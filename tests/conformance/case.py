@@ -140,6 +140,27 @@ class RawServer(Factory):
         return peer
 
 
+class Unhurried:
+    """
+    The part of a body's producer that does as it is told by doing nothing.
+    """
+
+    def pauseProducing(self) -> None:
+        """
+        Nothing to do.
+        """
+
+    def resumeProducing(self) -> None:
+        """
+        Nothing to do.
+        """
+
+    def stopProducing(self) -> None:
+        """
+        Nothing to do.
+        """
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """
     Let the reactor run until a condition holds; trial's own timeout is the limit.

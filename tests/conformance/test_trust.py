@@ -28,7 +28,7 @@ from matrix_federation_agent.errors import (
     HandshakeFailed,
 )
 from matrix_federation_agent.testing import Certificate
-from tests.conformance.case import FederationCase, RawServer, watched
+from tests.conformance.case import FederationCase, RawServer, Unhurried, watched
 
 EX = "192.0.2.1"
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ex.com")])
@@ -511,7 +511,7 @@ class VersionTests(TrustCase):
 
 
 @implementer(IBodyProducer)
-class UnstartedProducer:
+class UnstartedProducer(Unhurried):
     """
     A body that notes whether anybody wanted it.
     """
@@ -525,21 +525,6 @@ class UnstartedProducer:
         """
         self.started = True
         return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """
-        Nothing to do.
-        """
-
-    def resumeProducing(self) -> None:
-        """
-        Nothing to do.
-        """
-
-    def stopProducing(self) -> None:
-        """
-        Nothing to do.
-        """
 
 
 class BodyTests(TrustCase):

@@ -21,7 +21,7 @@ from matrix_federation_agent._connect.exchange import https_endpoint
 from matrix_federation_agent._server_name import ServerName
 from matrix_federation_agent.errors import FederationError, InvalidRequest, ResponseFailed, TimedOut
 from matrix_federation_agent.testing import Fault
-from tests.conformance.case import FederationCase, RawServer, until
+from tests.conformance.case import FederationCase, RawServer, Unhurried, until
 
 KEEP_ALIVE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 EX = "192.0.2.1"
@@ -391,7 +391,7 @@ class FailureTests(PoolCase):
 
 
 @implementer(IBodyProducer)
-class FailingProducer:
+class FailingProducer(Unhurried):
     """
     A body that cannot be read.
     """
@@ -403,18 +403,3 @@ class FailingProducer:
         Fail.
         """
         return fail(Failure(OSError("the disk is gone")))
-
-    def pauseProducing(self) -> None:
-        """
-        Nothing to do.
-        """
-
-    def resumeProducing(self) -> None:
-        """
-        Nothing to do.
-        """
-
-    def stopProducing(self) -> None:
-        """
-        Nothing to do.
-        """

@@ -7,11 +7,10 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
 
 import treq
 from twisted.internet.defer import Deferred
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import formatEvent
 from twisted.python.failure import Failure
 
 from matrix_federation_agent import ConnectionPolicy, MatrixFederationAgent, ProxyPolicy
@@ -19,9 +18,6 @@ from matrix_federation_agent._cli.report import failure_json, failure_lines, rou
 from matrix_federation_agent.errors import FederationError
 from tests.conformance.case import FederationCase
 from tests.proxies.scripted import CountingFactory, ScriptedProxy, WorkingProxy
-
-if TYPE_CHECKING:
-    from twisted.logger import ILogObserver, LogEvent
 
 EX = "192.0.2.1"
 PROXY = "192.0.2.50"
@@ -70,10 +66,7 @@ class CredentialTests(FederationCase):
         Keep what is logged.
         """
         super().setUp()
-        self.logged: list[LogEvent] = []
-        observer = cast("ILogObserver", self.logged.append)
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.logged = self.keep_log()
 
     def through(self, scheme: str) -> MatrixFederationAgent:
         """

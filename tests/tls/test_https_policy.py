@@ -15,7 +15,6 @@ from OpenSSL import SSL
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLContextFactory
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
@@ -381,10 +380,7 @@ class LogTests(ConnectionCase):
         Listen to the log.
         """
         super().setUp()
-        self.told: list[Any] = []
-        observer = cast("ILogObserver", self.told.append)
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.told = self.keep_log()
 
     @property
     def exemptions(self) -> list[Any]:
