@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AddressDenied",
     "Attempt",
+    "BodyTooLong",
     "CertificateRejected",
     "ConfigurationError",
     "ConnectionFailed",
@@ -45,7 +46,7 @@ __all__ = [
     "UnsupportedScheme",
 ]
 
-Phase = Literal["configuration", "uri", "dns", "policy", "tcp", "proxy", "tls", "http"]
+Phase = Literal["configuration", "uri", "pool", "dns", "policy", "tcp", "proxy", "tls", "http"]
 """
 The part of the way on which a request ended, in the order of travel.
 """
@@ -311,6 +312,17 @@ class ResponseFailed(FederationError, ConnectionLost):
     """
 
     phase: Phase = attrs.field(default="http", kw_only=True)
+
+
+@attrs.define(eq=False, slots=False, str=False)
+class BodyTooLong(ResponseFailed):
+    """
+    The body of a response is longer than its reader allows.
+
+    @ivar limit: in bytes.
+    """
+
+    limit: int = attrs.field(default=0, kw_only=True)
 
 
 def summarised(server_name: str, attempts: Sequence[Attempt]) -> FederationError:

@@ -17,6 +17,7 @@ from matrix_federation_agent import errors
 from matrix_federation_agent.errors import (
     AddressDenied,
     Attempt,
+    BodyTooLong,
     CertificateRejected,
     ConfigurationError,
     ConnectionFailed,
@@ -57,6 +58,7 @@ LEAVES: list[tuple[type[FederationError], tuple[type[Exception], ...], Phase]] =
     (CertificateRejected, (ConnectError, HandshakeFailed), "tls"),
     (TimedOut, (TwistedTimeoutError,), "tcp"),
     (ResponseFailed, (ConnectionLost,), "http"),
+    (BodyTooLong, (ResponseFailed, ConnectionLost), "http"),
 ]
 
 # What is known of an error that is told no more than name and reason.

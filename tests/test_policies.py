@@ -172,6 +172,11 @@ UNUSABLE: list[tuple[str, Callable[[], object]]] = [
     ("max_targets", lambda: ConnectionPolicy(max_targets=0)),
     ("max_addresses", lambda: ConnectionPolicy(max_addresses=0)),
     ("idle_connections", lambda: ConnectionPolicy(idle_connections=-1)),
+    ("attempt_delay", lambda: ConnectionPolicy(attempt_delay=0)),
+    ("queue_timeout", lambda: ConnectionPolicy(queue_timeout=-1)),
+    ("open_connections", lambda: ConnectionPolicy(open_connections=0)),
+    ("connecting", lambda: ConnectionPolicy(connecting=0)),
+    ("max_repeatable_body", lambda: ConnectionPolicy(max_repeatable_body=True)),
 ]
 
 
@@ -328,9 +333,19 @@ class DefaultTests(TestCase):
         self.assertEqual(found, (10, 100, (30, 86_400, 3_600), False, 20_000))
 
     def test_connections(self) -> None:
-        """TCP 10 s, TLS 10 s, all 30 s, response 90 s; 8 targets, 10 addresses; 5 idle for 120 s; heads 64 KiB."""
+        """Each limit of a connection has the default that the design names."""
         policy = ConnectionPolicy()
-        timeouts = (policy.tcp_timeout, policy.tls_timeout, policy.connect_timeout, policy.response_timeout)
-        counts = (policy.max_targets, policy.max_addresses, policy.idle_connections, policy.idle_timeout)
-        found = (timeouts, counts, policy.max_head_bytes)
-        self.assertEqual(found, ((10, 10, 30, 90), (8, 10, 5, 120), 65_536))
+        delays = (policy.attempt_delay, policy.resolution_delay)
+        connecting = (policy.tcp_timeout, policy.tls_timeout, policy.proxy_timeout, policy.connect_timeout)
+        waiting = (policy.queue_timeout, policy.response_timeout, policy.silence_timeout)
+        heads = (policy.max_head_bytes, policy.max_headers, policy.max_informational)
+        self.assertEqual((delays, connecting), ((0.25, 0.05), (10, 10, 10, 30)))
+        self.assertEqual((waiting, heads), ((30, 300, 90), (65_536, 200, 16)))
+
+    def test_pool(self) -> None:
+        """8 targets and 10 addresses are tried; 50 and 2000 open, 8 at once connecting; 5 and 1000 idle; an hour."""
+        policy = ConnectionPolicy()
+        tried = (policy.max_targets, policy.max_addresses)
+        opened = (policy.open_connections, policy.total_open_connections, policy.connecting)
+        idle = (policy.idle_connections, policy.total_idle_connections, policy.idle_timeout, policy.connection_lifetime)
+        self.assertEqual((tried, opened, idle), ((8, 10), (50, 2000, 8), (5, 1000, 120, 3600)))
