@@ -18,6 +18,7 @@ from ._connect.lane import Connections
 from ._counters import Counters
 from ._discovery.remembering import Known
 from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, ProxyPolicy, TrustPolicy
+from ._reading import read_body, read_json
 from ._route import Inspection, LocatedTarget, Route, ShownCertificate, Step
 from ._server_name import ServerName
 from ._tls.https_policy import https_policy
@@ -44,4 +45,6 @@ __all__ = [
     "__version__",
     "federation_url",
     "https_policy",
+    "read_body",
+    "read_json",
 ]

@@ -98,8 +98,8 @@ class HTTPConnection(Protocol):
         self._policy = policy
         self._limits = HeadLimits(policy.max_head_bytes, policy.max_headers, policy.max_informational)
         self._idle = idle
-        self._write: Callable[[bytes], object]
         self._lost = lost
+        self._write: Callable[[bytes], object]
         self._gone = False
         self._paused = False
         self._timer: IDelayedCall | None = None
@@ -150,18 +150,18 @@ class HTTPConnection(Protocol):
 
     def _send_upload(self, head: bytes, producer: IBodyProducer) -> None:
         # Small pieces travel together; whatever follows must not overtake them.
-        self._write = self.transport.write
-        self._write(head)
-        self._upload = upload = Upload(producer, self.transport, self._write, self._note)
-        upload.finished.addCallbacks(self._uploaded, self._not_uploaded, callbackArgs=(upload,))
+        write: Callable[[bytes], object] = self.transport.write
+        self._write = write
+        write(head)
+        self._upload = upload = Upload(producer, self.transport, write, self._note)
+        upload.finished.addCallbacks(self._uploaded, self._not_uploaded)
         upload.start()
 
     def _note(self) -> None:
         self._moved = self._clock.seconds()
 
-    def _uploaded(self, _: None, upload: Upload) -> None:
-        if self._upload is upload:
-            self._upload = None
+    def _uploaded(self, _: None) -> None:
+        self._upload = None
 
     def _not_uploaded(self, reason: Failure) -> None:
         """
@@ -175,9 +175,9 @@ class HTTPConnection(Protocol):
         """
         Read on.
         """
-        reader = self._reader
         if self._gone:
             return
+        reader = self._reader
         if reader is None:
             # RFC 9112, section 9.2: what follows the last response is none.
             self.abort()
@@ -186,8 +186,9 @@ class HTTPConnection(Protocol):
         self._moved = self._clock.seconds()
         try:
             content = reader.feed(data)
-        except MalformedResponse:
-            self._malformed(Failure())
+        except MalformedResponse as error:
+            # Its frames hold what was received.
+            self._malformed(Failure(error.with_traceback(None)))
             return
         if reader.head is not None:
             self._take(reader, content)

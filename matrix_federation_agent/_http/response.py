@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
+from twisted.internet.defer import AlreadyCalledError
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
@@ -157,8 +158,10 @@ class Body:
         self._reader, self._told = None, True
         try:
             reader.connectionLost(reason)
-        except Exception:  # noqa: BLE001 (the connection is not to suffer from its readers)
-            _log.failure("the reader of a response failed when it was told of the end")
+        except Exception as error:  # noqa: BLE001 (the connection is not to suffer from its readers)
+            # C{readBody} that was cancelled fires its Deferred once more.
+            if not (self._aborted and isinstance(error, AlreadyCalledError)):
+                _log.failure("the reader of a response failed when it was told of the end")
 
     def _break(self, reason: Failure) -> None:
         source = self._drop()

@@ -83,12 +83,16 @@ class Measured:
         self._producer = producer
         self._write = write
         self._left: int | None = None if producer.length is UNKNOWN_LENGTH else int(producer.length)
+        self._started = False
         self._over = False
 
     def start(self) -> None:
         """
-        Let the producer begin.
+        Let the producer begin, if nothing has stopped it.
         """
+        if self._over:
+            return
+        self._started = True
         try:
             self._producer.startProducing(self).addCallbacks(self._produced, self._fail)
         except Exception:  # noqa: BLE001 (whatever the caller's code raises, the caller is told)
@@ -122,7 +126,7 @@ class Measured:
         self._ask(self._producer.resumeProducing)
 
     def _ask(self, what: Callable[[], object]) -> None:
-        if self._over:
+        if self._over or not self._started:
             return
         try:
             what()
@@ -138,6 +142,8 @@ class Measured:
         if self._over:
             return
         self._over = True
+        if not self._started:
+            return
         try:
             self._producer.stopProducing()
         except Exception:  # noqa: BLE001 (the request has ended otherwise; who wrote the producer may want to know)
@@ -197,15 +203,16 @@ class Upload:
         self._send = write
         self._moved = moved
         self._chunked = producer.length is UNKNOWN_LENGTH
-        self._paused = False
+        self._paused = self._registered = False
         self._body = Measured(producer, self._write)
         self.finished = self._body.finished
-        self.finished.addCallbacks(self._conclude, self._unregister)
+        self.finished.addCallback(self._conclude).addBoth(self._unregister)
 
     def start(self) -> None:
         """
         Begin.
         """
+        self._registered = True
         self._transport.registerProducer(self, streaming=True)  # type: ignore[no-untyped-call]
         self._body.start()
 
@@ -221,19 +228,19 @@ class Upload:
         if self._chunked:
             self._send(b"0\r\n\r\n")
         self._moved()
-        self._transport.unregisterProducer()  # type: ignore[no-untyped-call]
 
-    def _unregister(self, reason: Failure) -> Failure:
-        self._transport.unregisterProducer()  # type: ignore[no-untyped-call]
-        return reason
+    def _unregister(self, result: Failure | None) -> Failure | None:
+        if self._registered:
+            self._registered = False
+            self._transport.unregisterProducer()  # type: ignore[no-untyped-call]
+        return result
 
     def stop(self) -> None:
         """
         Have the producer end early; L{finished} does not fire for that.
         """
-        if not self.finished.called:
-            self._body.stop()
-            self._transport.unregisterProducer()  # type: ignore[no-untyped-call]
+        self._body.stop()
+        self._unregister(None)
 
     def pauseProducing(self) -> None:
         """
@@ -254,4 +261,5 @@ class Upload:
         """
         The transport is gone.
         """
+        self._registered = False
         self._body.stop()
