@@ -85,20 +85,22 @@ class MatrixFederationAgent:
         remembering: Remembering,
         dialer: Dialer,
         pool: ConnectionPool,
-        writer: RequestWriter,
         trust: Trust,
         watch: TrustWatch,
+        user_agent: bytes,
         counters: Counters,
     ) -> None:
         """
         Most callers want L{new}.
+
+        @param user_agent: sent where the caller's headers have none.
         """
         self._discovery = discovery
         self._remembering = remembering
         self.counters = counters
         self._dialer = dialer
         self._pool = pool
-        self._writer = writer
+        self._writer = RequestWriter(user_agent)
         self._trust = trust
         self._watch = watch
         trust.subscribe(pool.retire)
@@ -165,8 +167,7 @@ class MatrixFederationAgent:
         )
         services = ServiceLookup(remembering.services(names, service_query(asked)))
         found = Discovery(remembering.delegations(fetcher.fetch), services, hosts, discovery_policy, rng)
-        writer = RequestWriter(reactor, policy, user_agent)
-        return cls(found, remembering, dialer, pool, writer, trusted, watch, counted)
+        return cls(found, remembering, dialer, pool, trusted, watch, user_agent, counted)
 
     def request(
         self,
@@ -316,7 +317,7 @@ class MatrixFederationAgent:
         else:
             destination, host = Destination.of_https(parsed.authority), https_host_header(parsed.authority)
         written = self._writer.written(destination.asked, host, method, asked, parsed.target, headers, body)
-        return await self._pool.request(destination, await written)
+        return await self._pool.request(destination, written)
 
     def _where(self, identity: Identity) -> Coroutine[Deferred[Any], Any, list[Target]]:
         return self._discovery.where(identity, [])

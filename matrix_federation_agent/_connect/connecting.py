@@ -131,7 +131,7 @@ class Connector:
             return
         lane.connecting.remove(attempt)
         self.promote(lane)
-        self._keeper.failed(lane, failure.value)
+        self._keeper.failed(lane, cast("BaseException", failure.value))
 
     def promote(self, lane: Lane) -> None:
         """

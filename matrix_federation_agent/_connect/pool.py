@@ -4,20 +4,21 @@ Requests over verified connections, which are kept for the next request.
 
 from __future__ import annotations
 
-from itertools import count
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from twisted.internet.defer import Deferred, fail
 
-from .._counters import POOL, Counters
+from .._counters import POOL
 from .._http.connection import HTTPConnection
-from ..errors import ConnectionFailed, FederationError, ResponseFailed, TimedOut
+from ..errors import ConnectionFailed, ResponseFailed
 from .connecting import Connector
 from .destination import FEDERATION
 from .factory import HTTPFactory
 from .idle import IdleConnections
-from .lane import Lane, Waiting
+from .lane import Lane
+from .queue import Queue
+from .requests import may_be_repeated, with_body
 from .slots import Slots
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.web.iweb import IResponse
 
+    from .._counters import Counters
     from .._discovery.routing import Target
     from .._http.connection import Request
     from .._policies import ConnectionPolicy
@@ -33,9 +35,6 @@ if TYPE_CHECKING:
     from .destination import Destination
     from .dialer import Dialer
     from .lane import Connections
-
-# RFC 9110, section 9.2.2: "idempotent", those that the RFC knows.
-_REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 
 
 class ConnectionPool:
@@ -46,6 +45,8 @@ class ConnectionPool:
     Otherwise a request waits: for a connection that is made for those who
     wait, or for one that another request has done with, whichever comes
     first; in order of arrival.
+
+    @ivar slots: the connections that may be open in all.
     """
 
     def __init__(
@@ -65,36 +66,53 @@ class ConnectionPool:
         self.slots = Slots(policy.total_open_connections, self.make_room)
         factory = HTTPFactory(lambda: connection(reactor, policy, self._freed, self._lost))
         self._connector = Connector(dialer, policy, self.slots, factory, self)
+        self._queue = Queue(reactor, policy, self.slots, lambda: self._count("timeouts"))
         self._idle = IdleConnections[HTTPConnection](reactor, policy.idle_timeout, self._dismiss)
         self._lanes: dict[Destination, Lane] = {}
         self._lane_of: dict[HTTPConnection, Lane] = {}
-        # Lost before they were handed over.
+        # Lost before the pool had them.
         self._stillborn: WeakSet[HTTPConnection] = WeakSet()
-        self._numbers = count()
         self._closed = False
 
     async def request(self, destination: Destination, request: Request) -> IResponse:
         """
         Send one request and await the head of the response.
 
-        A request that was sent on a used connection, and of which the server
-        cannot have answered a byte before it closed, is sent once more, on a
-        new one, where that does no harm (RFC 9110, section 9.2.2; RFC 9112,
-        section 9.3.1).
+        A request that was sent on a used connection, which then closed before
+        a byte of the response, is sent once more on a new one, where that
+        does no harm (RFC 9110, section 9.2.2; RFC 9112, section 9.3.1).
 
         @raise FederationError: when no response arrived.
         """
         connection = self._take(destination) or await self._wait(destination)
+        if not isinstance(request.body, bytes):
+            request = await self._produced(connection, request)
+            lane = self._lane_of.get(connection)
+            if lane is None or connection in lane.retired:
+                # Nothing was sent yet: what became of it meanwhile counts.
+                self._freed(connection)
+                connection = self._take(destination) or await self._wait(destination)
         if not connection.requests:
             return await connection.send(request)
         self._count("reused")
         try:
             return await connection.send(request)
         except ResponseFailed:
-            if connection.heard or not _may_be_repeated(request):
+            if connection.heard or not may_be_repeated(request):
                 raise
         self._count("retried")
         return await (await self._wait(destination, fresh=True)).send(request)
+
+    async def _produced(self, connection: HTTPConnection, request: Request) -> Request:
+        """
+        Have the body of a request produced: now, as there is a server that
+        proved to be the right one.
+        """
+        try:
+            return await with_body(request, self._clock, self._policy)
+        except BaseException:
+            self._freed(connection)
+            raise
 
     def _take(self, destination: Destination) -> HTTPConnection | None:
         """
@@ -120,43 +138,21 @@ class ConnectionPool:
         if self._closed:
             return fail(ConnectionFailed(destination.asked, "the agent is closed", phase="pool"))
         lane = self._lanes.setdefault(destination, Lane(destination))
-        given: Deferred[HTTPConnection] = Deferred(lambda _: self._give_up(lane, waiting))
-        timer = self._clock.callLater(self._policy.queue_timeout, lambda: self._late(lane, waiting))
-        waiting = Waiting(destination, next(self._numbers), fresh, given, timer)
-        lane.enqueue(waiting)
+        given = self._queue.join(lane, destination, self._left, fresh=fresh)
         self._count("waited")
         self._connector.grow(lane)
         return given
 
-    def _give_up(self, lane: Lane, waiting: Waiting) -> None:
+    def _left(self, lane: Lane) -> None:
         """
-        A request wants no connection any more.
+        A request waits no longer.
         """
-        if lane.waiting.pop(waiting, waiting) is None:
-            waiting.stop()
-            self._connector.trim(lane)
-            self._clear(lane)
-
-    def _late(self, lane: Lane, waiting: Waiting) -> None:
-        """
-        A request has waited for long enough, unless what it waits for is being
-        made, which has a limit of its own.
-        """
-        if not (waiting.extended or lane.is_held):
-            waiting.extended = True
-            waiting.timer = self._clock.callLater(self._policy.connect_timeout, lambda: self._late(lane, waiting))
-            return
-        self._count("timeouts")
-        seconds = self._policy.queue_timeout
-        held = f"{len(lane.open)} are open to it and {self.slots.taken} in all"
-        reason = f"no connection came free within {seconds:g} s ({held}){lane.objection}"
-        error = TimedOut(waiting.destination.asked, reason, seconds=seconds, phase="pool")
-        self._give_up(lane, waiting)
-        waiting.given.errback(error)
+        self._connector.trim(lane)
+        self._clear(lane)
 
     def _freed(self, connection: HTTPConnection) -> None:
         """
-        A connection may carry another request.
+        A connection may carry another request, if it is still the pool's.
         """
         lane = self._lane_of.get(connection)
         if lane is None:
@@ -171,31 +167,16 @@ class ConnectionPool:
 
     def _offer(self, lane: Lane, connection: HTTPConnection) -> None:
         """
-        Let the first that waits have a connection, or keep it; but not while
-        a destination has none and waited longer.
+        Let somebody have a connection, or keep it.
         """
-        waiting = lane.first_for(connection)
-        if waiting is not None and not (connection.requests and self.slots.is_owed_before(waiting.number)):
-            del lane.waiting[waiting]
-            waiting.stop()
-            waiting.given.callback(connection)
-        elif self.slots.wanted:
-            self._count("evicted")
-            self._dismiss(connection)
-        else:
-            self._keep(lane, connection)
-
-    def _keep(self, lane: Lane, connection: HTTPConnection) -> None:
-        """
-        Let a connection be idle.
-        """
+        if self._queue.serve(lane, connection):
+            return
         lane.idle.append(connection)
         self._idle.add(connection)
-        if len(lane.idle) > self._policy.idle_connections:
-            self._count("evicted")
-            self._dismiss(lane.idle[0])
-        elif len(self._idle) > self._policy.total_idle_connections:
+        if self.slots.wanted or len(self._idle) > self._policy.total_idle_connections:
             self.make_room()
+        elif len(lane.idle) > self._policy.idle_connections:
+            self._evict(lane.idle[0])
 
     def make_room(self) -> bool:
         """
@@ -206,9 +187,12 @@ class ConnectionPool:
         connection = self._idle.oldest
         if connection is None:
             return False
+        self._evict(connection)
+        return True
+
+    def _evict(self, connection: HTTPConnection) -> None:
         self._count("evicted")
         self._dismiss(connection)
-        return True
 
     def _dismiss(self, connection: HTTPConnection) -> None:
         """
@@ -219,22 +203,22 @@ class ConnectionPool:
         self.slots.release()
         self._look_after(lane)
 
+    def _lost(self, connection: HTTPConnection) -> None:
+        """
+        A connection is of no more use.
+        """
+        if connection in self._lane_of:
+            lane = self._forget(connection)
+            self.slots.release()
+            self._look_after(lane)
+        else:
+            self._stillborn.add(connection)
+
     def _forget(self, connection: HTTPConnection) -> Lane:
         lane = self._lane_of.pop(connection)
         lane.remove(connection)
         self._idle.discard(connection)
         return lane
-
-    def _lost(self, connection: HTTPConnection) -> None:
-        """
-        A connection is of no more use.
-        """
-        if connection not in self._lane_of:
-            self._stillborn.add(connection)
-            return
-        lane = self._forget(connection)
-        self.slots.release()
-        self._look_after(lane)
 
     def _look_after(self, lane: Lane) -> None:
         """
@@ -265,11 +249,7 @@ class ConnectionPool:
         """
         if not lane.idle:
             return False
-        self._count("evicted")
-        connection = lane.idle[0]
-        self._forget(connection)
-        connection.leave()
-        self.slots.release()
+        self._evict(lane.idle[0])
         return True
 
     def made(self, lane: Lane, connection: HTTPConnection) -> None:
@@ -295,12 +275,7 @@ class ConnectionPool:
         self._count("failures")
         lane.objection = f"; the last attempt to connect failed: {getattr(error, 'reason', type(error).__name__)}"
         if not lane.connecting:
-            for waiting in lane.hopeless():
-                # Whoever was told before may have cancelled this one.
-                if waiting in lane.waiting:
-                    del lane.waiting[waiting]
-                    waiting.stop()
-                    waiting.given.errback(_own(error, waiting.destination.asked))
+            self._queue.fail(lane, error)
         self._clear(lane)
 
     def retire(self) -> None:
@@ -313,7 +288,7 @@ class ConnectionPool:
 
     def retire_destination(self, effective: ServerName) -> None:
         """
-        Retire the connections to a server that nobody may be delegated to any
+        Retire the connections to a server to which nobody may delegate any
         more.
         """
         for destination, lane in list(self._lanes.items()):
@@ -337,29 +312,18 @@ class ConnectionPool:
 
     def close(self) -> None:
         """
-        End everything.
+        End everything, for good.
         """
         self._closed = True
         for lane in list(self._lanes.values()):
             for waiting in list(lane.waiting):
                 waiting.given.cancel()
-            self._connector.trim(lane)
-            self._clear(lane)
+            self._left(lane)
         for connection in list(self._lane_of):
-            self._clear(self._forget(connection))
-            connection.abort()
+            if connection in self._lane_of:
+                self._clear(self._forget(connection))
+                connection.abort()
         self._idle.stop()
 
     def _count(self, event: str) -> None:
         self._counters.add(f"{POOL}.{event}")
-
-
-def _may_be_repeated(request: Request) -> bool:
-    return request.method in _REPEATABLE and isinstance(request.body, bytes)
-
-
-def _own(error: BaseException, asked: str) -> BaseException:
-    """
-    Copy an error for one of those that share it.
-    """
-    return error.concerning(asked, attempts=error.attempts) if isinstance(error, FederationError) else error

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
     from .._policies import ConnectionPolicy
 
+# RFC 9110, section 9.2.2: the idempotent ones among the methods that it defines.
+_REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 
-@attrs.frozen(eq=False)
+
+@attrs.frozen
 class RequestWriter:
     """
     Writes requests, each once, also where it is sent twice.
@@ -30,11 +33,9 @@ class RequestWriter:
     @ivar user_agent: the product that is named where the caller names none.
     """
 
-    _clock: IReactorTime
-    _policy: ConnectionPolicy
     user_agent: bytes
 
-    async def written(
+    def written(
         self,
         asked: str,
         host: bytes,
@@ -50,23 +51,36 @@ class RequestWriter:
         @param asked: the server that errors name.
         @param host: what C{Host} says, whatever the caller's headers say.
         @param target: the request target, sent byte for byte.
-        @raise FederationError: when it cannot be sent, or its body not be
-            produced.
+        @raise InvalidRequest: when it cannot be sent.
         """
         length = None if producer is None else producer.length
         try:
             head = request_head(method, target, host, self.user_agent, headers, length)
         except ValueError as error:
             raise InvalidRequest(asked, str(error)) from error
-        if producer is None:
-            return Request(asked, method, head, b"", uri, headers)
-        body: bytes | IBodyProducer = producer
-        if self._is_repeatable(length):
-            body = await collected(producer, asked, self._clock, self._policy.response_timeout)
-        return Request(asked, method, head, body, uri, headers)
+        return Request(asked, method, head, b"" if producer is None else producer, uri, headers)
 
-    def _is_repeatable(self, length: int | str | None) -> bool:
-        return isinstance(length, int) and length <= self._policy.max_repeatable_body
+
+async def with_body(request: Request, clock: IReactorTime, policy: ConnectionPolicy) -> Request:
+    """
+    Have the body of a request produced, if it is small enough to be kept: it
+    is then sent in one go, and can be sent again.
+
+    @raise FederationError: when it is not produced.
+    """
+    body = request.body
+    if isinstance(body, bytes) or not isinstance(body.length, int) or body.length > policy.max_repeatable_body:
+        return request
+    produced = await collected(body, request.asked, clock, policy.response_timeout)
+    return attrs.evolve(request, body=produced)
+
+
+def may_be_repeated(request: Request) -> bool:
+    """
+    Tell whether a request may be sent again when nobody knows whether it was
+    carried out.
+    """
+    return request.method in _REPEATABLE and isinstance(request.body, bytes)
 
 
 def require_method(method: bytes, asked: str) -> None:

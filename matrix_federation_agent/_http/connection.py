@@ -207,11 +207,13 @@ class HTTPConnection(Protocol):
             response = self._respond(reader, body)
         if reader.finished:
             self._finish(reader)
+        # The caller may be gone by the end of this, and wait for nothing.
+        if response is not None and answered is not None:
+            answered.callback(response)
+        if reader.finished:
             body.complete(content)
         elif content:
             body.receive(content)
-        if response is not None and answered is not None:
-            answered.callback(response)
 
     def _respond(self, reader: ResponseReader, body: Body) -> Response:
         self._answered = None

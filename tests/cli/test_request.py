@@ -171,11 +171,9 @@ class FailureTests(FederationCase):
         """
         What only the agent finds to be unusable is bad usage as well.
         """
-        lines = [["a.test", "//["], ["a.test", "/", "--ca-file", self.mktemp()]]
-        said = [await self.run_command("request", *line) for line in lines]
-        self.assertEqual([2, 2], [one.status for one in said])
-        self.assertRegex(said[0].errors, "^matrix-federation: error: the request cannot be sent: ")
-        self.assertRegex(said[1].errors, "^matrix-federation: error: argument --ca-file: .*No such file")
+        said = await self.run_command("request", "a.test", "/", "--ca-file", self.mktemp())
+        self.assertEqual(2, said.status)
+        self.assertRegex(said.errors, "^matrix-federation: error: argument --ca-file: .*No such file")
 
 
 class _Trickle(Resource):

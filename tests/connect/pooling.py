@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import attrs
-from matrix_federation_agent._http.connection import HTTPConnection, Request
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
@@ -22,6 +21,7 @@ from matrix_federation_agent._connect.destination import FEDERATION, Destination
 from matrix_federation_agent._connect.dialer import Dialer
 from matrix_federation_agent._connect.pool import ConnectionPool
 from matrix_federation_agent._discovery.routing import Target
+from matrix_federation_agent._http.connection import HTTPConnection, Request
 from matrix_federation_agent._identity import Identity
 from matrix_federation_agent.errors import ConnectionFailed, ResponseFailed
 
@@ -68,10 +68,10 @@ class ScriptedConnection(Protocol):
         """
         Let the server answer.
         """
-        answered, self._answered = self._answered, None
+        answered, self._answered, path = self._answered, None, self.path
         assert answered is not None
         self._idle(self)
-        answered.callback(cast("IResponse", self.path))
+        answered.callback(cast("IResponse", path))
 
     def break_off(self, *, heard: bool = False) -> None:
         """
@@ -126,7 +126,7 @@ class Dialled:
         """
         Build the protocol only.
         """
-        built: Any = self.factory.buildProtocol(None)
+        built: Any = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 8448))
         built.target = self.targets[0]
         return cast("ScriptedConnection", built)
 
@@ -144,12 +144,15 @@ class ScriptedDialer:
     @ivar made: everything that was ever asked for, in order.
     @ivar under_way: what is being made.
     @ivar at_once: an error with which every attempt fails at once.
+    @ivar is_stubborn: whether attempts succeed when they are cancelled.
     """
 
     def __init__(self) -> None:
         self.made: list[Dialled] = []
         self.under_way: list[Dialled] = []
         self.at_once: Exception | None = None
+        self.is_stubborn = False
+        self.stubborn: list[ScriptedConnection] = []
 
     async def connect(
         self, identity: Identity, targets: Sequence[Target], factory: IProtocolFactory
@@ -164,6 +167,11 @@ class ScriptedDialer:
         self.under_way.append(dialled)
         try:
             return await dialled.outcome
+        except CancelledError:
+            if not self.is_stubborn:
+                raise
+            self.stubborn.append(dialled.build())
+            return self.stubborn[-1]
         finally:
             self.under_way.remove(dialled)
 
@@ -195,7 +203,7 @@ class Pooling:
         connection = cast("type[HTTPConnection]", ScriptedConnection)
         self.pool = ConnectionPool(self.clock, cast("Dialer", self.dialer), policy, self.counters, connection)
         self.told: list[str] = []
-        self.errors: list[BaseException] = []
+        self.errors: list[Any] = []
 
     def destination(self, name: str = "ex.com", asked: str | None = None) -> Destination:
         """
@@ -224,6 +232,8 @@ class Pooling:
     ) -> Deferred[Any]:
         """
         Send a request, and keep what becomes of it.
+
+        @param asked: the name that was asked for, if another one answers.
         """
         destination = self.destination(name, asked)
         request = Request(destination.asked, method, path.encode("ascii"), body, b"", None)
@@ -232,7 +242,7 @@ class Pooling:
         return sending
 
     def _failed(self, failure: Failure, path: str) -> None:
-        self.told.append(f"{path} {failure.type.__name__}")
+        self.told.append(f"{path} {type(failure.value).__name__}")
         self.errors.append(failure.value)
 
     def sends(self, count: int, name: str = "ex.com") -> list[Deferred[Any]]:
@@ -259,6 +269,3 @@ class Pooling:
         What the pool has.
         """
         return [str(one).removeprefix("matrix-federation://") for one in self.pool.status()]
-
-
-__all__ = ["CancelledError", "ConnectionLost", "Pooling", "ScriptedConnection", "target"]
