@@ -227,6 +227,61 @@ class IdleTests(PoolCase):
             self.assertEqual(await treq.content(response), b"hi")
 
 
+class BoundTests(PoolCase):
+    """
+    How many connections there are.
+    """
+
+    async def test_a_burst(self) -> None:
+        """
+        Many requests at once share the connections that there may be, and all are answered.
+        """
+        server = self.federation.serve_homeserver("ex.com", EX, 8448)
+        agent = self.federation.agent(connections=ConnectionPolicy(open_connections=3))
+        uris = [f"matrix-federation://ex.com:8448/{n}" for n in range(30)]
+        await gatherResults([Deferred.fromCoroutine(self.send(uri, agent)) for uri in uris])
+        self.assertEqual((server.connections, len(server.requests)), (3, 30))
+        (found,) = agent.connections()
+        self.assertEqual(str(found), "matrix-federation://ex.com:8448: 3 idle, 0 busy, 0 connecting, 0 waiting")
+
+    async def test_queue_timeout(self) -> None:
+        """
+        A request for which no connection comes free fails in the pool, and is not sent.
+        """
+        server = self.raw(b"")
+        policy = ConnectionPolicy(open_connections=1, queue_timeout=0.2)
+        agent = self.federation.agent(connections=policy)
+        first = agent.request(b"GET", b"matrix-federation://ex.com:8448/1")
+        await until(lambda: server.received.endswith(b"\r\n\r\n"))
+        error = await self.fails(self.send("matrix-federation://ex.com:8448/2", agent), TimedOut)
+        self.assertEqual((error.phase, error.seconds, error.server_name), ("pool", 0.2, "ex.com:8448"))
+        self.assertNotIn(b"/2", server.received)
+        first.cancel()
+        await self.assertFailure(first, CancelledError)
+
+    async def test_idle_connections_of_others_make_room(self) -> None:
+        """
+        At the bound of all connections an idle one is closed for another server.
+        """
+        server = self.raw()
+        self.federation.serve_homeserver("other.example", "192.0.2.2", 8448)
+        self.dns.add_address("other.example", "192.0.2.2")
+        agent = self.federation.agent(connections=ConnectionPolicy(total_open_connections=1))
+        await self.send("matrix-federation://ex.com:8448/", agent)
+        await self.send("matrix-federation://other.example:8448/", agent)
+        await until(lambda: server.connected == 0)
+        self.assertEqual([str(one.effective) for one in agent.connections()], ["other.example:8448"])
+
+    async def test_discovery_at_the_bound(self) -> None:
+        """
+        A request whose document must be fetched does not wait for itself.
+        """
+        self.federation.add_server("a.example", "3.2", delegated_to="m.example:4242")
+        agent = self.federation.agent(connections=ConnectionPolicy(total_open_connections=1))
+        self.assertEqual((await self.send("matrix-federation://a.example/", agent)).code, 200)
+        self.assertEqual(agent._pool.slots.taken, 1)
+
+
 class RetiringTests(PoolCase):
     """
     L{ConnectionPool.retire}.

@@ -692,7 +692,7 @@ class RetryTests(TestCase):
         """
         Neither what is not idempotent, nor what the server began to answer, nor a body that is gone.
         """
-        table = [
+        table: list[tuple[dict[str, Any], bool]] = [
             ({"method": b"POST"}, False),
             ({"method": b"PATCH"}, False),
             ({"method": b"get"}, False),
