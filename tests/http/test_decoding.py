@@ -25,7 +25,7 @@ DECODED: list[tuple[int | Delimiter, bytes, tuple[bytes, bool, bool]]] = [
     (Delimiter.CHUNKS, b"3\r\nabc\r\n0\r\n\r\n", (b"abc", True, False)),
     (Delimiter.CHUNKS, b"3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n", (b"abc0123456789", True, False)),
     (Delimiter.CHUNKS, b"a\r\n0123456789", (b"0123456789", False, False)),
-    (Delimiter.CHUNKS, b"3;a=b;c=\"d\"\r\nabc\r\n0 ; x\r\n\r\n", (b"abc", True, False)),
+    (Delimiter.CHUNKS, b'3;a=b;c="d"\r\nabc\r\n0 ; x\r\n\r\n', (b"abc", True, False)),
     (Delimiter.CHUNKS, b"3 \t \r\nabc\r\n0  \r\n\r\n", (b"abc", True, False)),
     (Delimiter.CHUNKS, b"3;\xff\r\nabc\r\n", (b"abc", False, False)),
     (Delimiter.CHUNKS, b"2\r\n\r\n\r\n0\r\n\r\n", (b"\r\n", True, False)),

@@ -100,9 +100,7 @@ class RequestHeadTests(TestCase):
         """
         Then it is the only one.
         """
-        self.assertEqual(
-            self.head(headers=Headers({b"user-agent": [b"x"]})), b"GET" + BEGIN + b"User-Agent: x\r\n\r\n"
-        )
+        self.assertEqual(self.head(headers=Headers({b"user-agent": [b"x"]})), b"GET" + BEGIN + b"User-Agent: x\r\n\r\n")
 
     def test_R17_framing_and_connection_are_ours(self) -> None:
         """
