@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from .decoding import body_decoder
-from .framing import Delimiter, body_end, is_persistent
+from .framing import body_end, is_persistent
 from .head import MalformedResponse, parse_head
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class ResponseReader:
         self.head = head
         if isinstance(end, int):
             self.length = end
-        self._may_persist = end is not Delimiter.CLOSE and is_persistent(head)
+        self._may_persist = is_persistent(head)
         self._decoder = decoder = body_decoder(end, self._limits)
         return decoder
 

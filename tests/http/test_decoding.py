@@ -55,6 +55,7 @@ NO_CHUNKS = [
     b"0" * 17,
     b"f" * 17,
     b"1;" + b"a" * (MAXIMUM_CHUNK_LINE - 2),
+    b"1;" + b"a" * (MAXIMUM_CHUNK_LINE - 2) + b"\r\n",
     b"1" + b" " * MAXIMUM_CHUNK_LINE,
     b"1\r\nab",
     b"1\r\na\n",
@@ -121,6 +122,13 @@ class BodyDecoderTests(TestCase):
             decoder.end()
             found.append(decoder.finished)
         self.assertEqual(found, [True, False, False, True])
+
+    def test_excess_is_not_forgotten(self) -> None:
+        """
+        Nothing that arrives later makes it good.
+        """
+        for end, data in ((1, b"ax"), (Delimiter.CHUNKS, b"1\r\na\r\n0\r\n\r\nx")):
+            self.assertEqual(decoded(body_decoder(end, LIMITS), [data, b""]), (b"a", True, True))
 
     def test_large_pieces_are_not_copied(self) -> None:
         """

@@ -55,6 +55,7 @@ FIELDS: list[tuple[bytes, dict[bytes, list[bytes]]]] = [
     (b"Set-Cookie: a\r\nX: y\r\nset-cookie: b\r\n", {b"Set-Cookie": [b"a", b"b"], b"X": [b"y"]}),
     (b"a: b\r\n c\r\n", {b"A": [b"b c"]}),
     (b"a: b\n\tc\n \t d\nE: f\n", {b"A": [b"b c d"], b"E": [b"f"]}),
+    (b"a: b\r\n\tc\r\n", {b"A": [b"b c"]}),
     (b"a:\r\n b\r\n", {b"A": [b"b"]}),
     (b"a: b\r\n \r\n", {b"A": [b"b"]}),
     (b"!#$%&'*+-.^_`|~09: b\r\n", {b"!#$%&'*+-.^_`|~09": [b"b"]}),

@@ -142,6 +142,26 @@ class ResponseReaderTests(TestCase):
         found = [(reader.feed(data), reader.persistent) for data in (FIVE + b"hello", b"", FIVE)]
         self.assertEqual(found, [(b"hello", True), (b"", True), (b"", False)])
 
+    def test_a_short_head_after_a_long_one(self) -> None:
+        """
+        Its end is found, though the long one arrived in pieces.
+        """
+        self.assertEqual(
+            outcome([HINT[:-1], b"\n" + OK + b"\r\n", b"hi\n\n"]), (200, UNKNOWN_LENGTH, b"hi\n\n", False, False)
+        )
+
+    def test_a_head_that_was_read_is_not_kept(self) -> None:
+        """
+        What is held of it ends with it.
+        """
+        reader = ResponseReader(b"GET", HeadLimits(max_bytes=65536, max_headers=9, max_informational=2))
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        reader.feed(HINT[:-2])
+        reader.feed(b"X: " + b"x" * 60_000)
+        reader.feed(b"\r\n\r\n" + FIVE)
+        self.assertLess(tracemalloc.get_traced_memory()[0], 10_000)
+
     def test_a_head_that_trickles_is_bounded(self) -> None:
         """
         It holds no more than the limit, and nothing once it was refused or read.
