@@ -77,6 +77,24 @@ class BodyTests(HTTPCase):
             self.receive(piece)
         self.assertEqual((reading.pieces, reading.end), ([b"abc", b"def", b"ghij"], ResponseDone))
 
+    def test_the_connection_is_free_first(self) -> None:
+        """
+        Who has read a body to its end finds the connection free already.
+        """
+        _, reading = self.answered(TEN)
+        reading.connectionLost = lambda reason: self.events.append("end")  # type: ignore[method-assign,assignment,misc]
+        self.receive(b"x" * 10)
+        self.assertEqual(self.events, ["response", "idle", "end"])
+
+    def test_giving_up_when_the_connection_is_free(self) -> None:
+        """
+        A body that has arrived does not end the connection, which may carry the next request already.
+        """
+        _, reading = self.answered(TEN)
+        self.connection._idle = lambda _: reading.transport.abortConnection()
+        self.receive(b"x" * 10)
+        self.assertEqual((reading.pieces, reading.end, self.line.done[1:]), ([], ResponseFailed, []))
+
     def test_nothing(self) -> None:
         """
         An empty body has an end, and no piece.
@@ -166,9 +184,10 @@ class PaceTests(HTTPCase):
         A body in a second piece is read also when nobody wants it.
         """
         self.send()
-        self.receive(TEN)
-        self.receive(b"x" * 10)
-        self.assertEqual((self.line.producerState, self.events), ("producing", ["response", "idle"]))
+        self.receive(TEN + b"x")
+        self.assertEqual(self.line.producerState, "producing")
+        self.receive(b"x" * 9)
+        self.assertEqual(self.events, ["response", "idle"])
 
     def unread(self) -> Reading:
         """

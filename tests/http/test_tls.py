@@ -237,6 +237,7 @@ class FarewellTests(TLSCase):
             await treq.content(await connection.send(request(bytes(size))))
             await until(lambda size=size: len(server.received) == len(HEAD) + size)  # type: ignore[misc]
         self.assertEqual((server.accepted, self.events), (1, ["idle"] * 4))
+        self.assertTrue(connection.transport.getTcpNoDelay())
 
     async def ending(self, *, farewell: bool) -> Reading:
         """
