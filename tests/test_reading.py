@@ -9,6 +9,7 @@ from typing import Any
 import treq
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
 from twisted.web.client import readBody
 from twisted.web.iweb import IResponse
 from zope.interface import implementer
@@ -212,6 +213,7 @@ class Plain:
         """
         Deliver a little.
         """
+        self.reader = protocol
         protocol.makeConnection(self.transport)
         protocol.dataReceived(b"abc")
 
@@ -257,6 +259,9 @@ class OtherAgentsTests(ReadingCase):
             response = Plain()
             error = self.failureResultOf(read_body(response, limit), BodyTooLong).value
             self.assertEqual((error.server_name, response.transport.stopped), ("", 1))
+            response.reader.dataReceived(b"what was on the way")
+            response.reader.connectionLost(Failure(ConnectionLost()))
+            self.assertEqual(response.transport.stopped, 1)
 
     def test_cancelling(self) -> None:
         """

@@ -595,6 +595,21 @@ class UploadTests(HTTPCase):
         self.clock.advance(31)
         self.failureResultOf(self.sending, TimedOut)
 
+    def test_movement(self) -> None:
+        """
+        A transport that takes more, a part that is written and the end of the body all end a silence.
+        """
+        producer = self.upload()
+        transport = self.line.producer
+        assert transport is not None
+        transport.pauseProducing()
+        steps = (transport.resumeProducing, lambda: producer.write(b"abcdef"), lambda: producer.finished.callback(None))
+        for step in steps:
+            self.clock.advance(60)
+            step()
+        self.clock.advance(89)
+        self.assertNoResult(self.sending)
+
     def test_the_connection_is_lost(self) -> None:
         """
         The producer is stopped, once, also where the transport tells it first.

@@ -292,6 +292,16 @@ class GivingUpTests(HTTPCase):
             reading.transport.abortConnection()
         self.assertEqual((self.line.done[1:], reading.ends), (["abort"], []))
 
+    def test_going_on_afterwards(self) -> None:
+        """
+        Nothing is received again for a reader that has given up.
+        """
+        _, reading = self.answered(TEN)
+        reading.transport.pauseProducing()
+        reading.transport.abortConnection()
+        reading.transport.resumeProducing()
+        self.assertEqual(self.line.producerState, "paused")
+
     def test_what_was_kept(self) -> None:
         """
         What has arrived and was not handed over is dropped, also after the end of the response.
