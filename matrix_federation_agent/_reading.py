@@ -185,7 +185,7 @@ def _parsed(body: bytes, asked: str) -> Any:
     raise ResponseFailed(asked, f"the body of the response is no JSON: {reason}")
 
 
-def _no_number(constant: str) -> float:
+def _no_number(_constant: str) -> float:
     """
     Refuse C{NaN}, C{Infinity} and C{-Infinity} (RFC 8259, section 6).
     """

@@ -167,7 +167,6 @@ class HTTPConnection(Protocol):
         """
         The producer has failed.
         """
-        self._upload = None
         if self._request is not None:
             self._fail(unproduced(self._request.asked, reason))
 
@@ -206,12 +205,14 @@ class HTTPConnection(Protocol):
             self._body = body = Body(self)
             response = self._respond(reader, body)
         if reader.finished:
+            # Whoever is told of the idle connection may use it: it is the body's no more.
+            body.detach(content)
             self._finish(reader)
         # The caller may be gone by the end of this, and wait for nothing.
         if response is not None and answered is not None:
             answered.callback(response)
         if reader.finished:
-            body.complete(content)
+            body.complete()
         elif content:
             body.receive(content)
 
@@ -236,7 +237,7 @@ class HTTPConnection(Protocol):
             self.abort()
         elif not reader.persistent:
             self.leave()
-        elif not self._gone:
+        else:
             self.resume()
             self._idle(self)
 

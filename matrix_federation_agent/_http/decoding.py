@@ -8,22 +8,27 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from .head import MalformedResponse, parse_fields, unified
+from .framing import Delimiter
+from .head import MalformedResponse, parse_fields
 
 if TYPE_CHECKING:
-    from .framing import Framing
     from .head import HeadLimits
 
 MAXIMUM_CHUNK_LINE = 1024
 """
-Bytes of the line before a chunk: its size, extensions and line end (Twisted:
-1024).
+Bytes of the line before a chunk, and of the end of the chunk before it
+(Twisted: 1024).
 """
 
-_CRLF = b"\r\n"
-# RFC 9112, section 7.1: chunk = chunk-size [ chunk-ext ] CRLF
-# Whitespace without an extension is section 7.1.1's BWS; servers pad sizes.
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\n\r\0]*)?")
+# RFC 9112, section 7.1: chunk = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
+# Section 7.1.1: chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
+# Servers pad sizes with spaces, without any extension.
+_SIZE = rb"([0-9A-Fa-f]{1,16})[ \t]*+(?:;[^\r\n\0]*+)?"
+_FIRST_LINE = re.compile(_SIZE + rb"\r\n")
+_NEXT_LINE = re.compile(rb"\r\n" + _SIZE + rb"\r\n")
+# What more bytes can still make such a line of.
+_BEGUN_FIRST_LINE = re.compile(rb"(?:" + _SIZE + rb"\r?)?")
+_BEGUN_NEXT_LINE = re.compile(rb"\r?|\r\n(?:" + _SIZE + rb"\r?)?")
 
 
 class BodyDecoder(Protocol):
@@ -51,15 +56,16 @@ class BodyDecoder(Protocol):
         """
 
 
-def body_decoder(framing: Framing, limits: HeadLimits) -> BodyDecoder:
+def body_decoder(end: int | Delimiter, limits: HeadLimits) -> BodyDecoder:
     """
     Make the decoder of a body.
 
+    @param end: its length in bytes, or what ends it.
     @param limits: of the head, which the trailers keep as well.
     """
-    if isinstance(framing.length, int):
-        return LengthDecoder(framing.length)
-    return ChunkedDecoder(limits) if framing.chunked else CloseDecoder()
+    if isinstance(end, int):
+        return LengthDecoder(end)
+    return ChunkedDecoder(limits) if end is Delimiter.CHUNKS else CloseDecoder()
 
 
 class LengthDecoder:
@@ -121,8 +127,8 @@ class CloseDecoder:
 class ChunkedDecoder:
     """
     A body in chunks (RFC 9112, section 7.1).  Extensions and trailers are
-    read, bounded and left out.  Nothing but CRLF ends a line: here a wrong
-    guess would be one about where the response ends.
+    read, bounded and left out.  Nothing but CRLF ends a line: a wrong guess
+    here would be one about where the response ends.
     """
 
     def __init__(self, limits: HeadLimits) -> None:
@@ -136,8 +142,8 @@ class ChunkedDecoder:
         self._held = b""
         # Bytes of the chunk that are still to come.
         self._left = 0
-        # Whether the chunk's line end is still to come.
-        self._open = False
+        # Whether a chunk was begun.
+        self._begun = False
         # Complete lines of trailers, once the last chunk was read.
         self._trailers: bytearray | None = None
 
@@ -148,17 +154,17 @@ class ChunkedDecoder:
         data, self._held = self._held + data, b""
         pieces: list[bytes] = []
         position = 0
-        while position < len(data):
-            if self.finished:
-                self.excess = True
-                break
+        while position < len(data) and not self.finished:
             if self._left:
                 piece = data[position : position + self._left]
                 self._left -= len(piece)
                 position += len(piece)
                 pieces.append(piece)
+            elif self._trailers is None:
+                position = self._begin_chunk(data, position)
             else:
-                position = self._take_line(data, position)
+                position = self._take_trailer(data, position, self._trailers)
+        self.excess = self.excess or position < len(data)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def end(self) -> None:
@@ -166,52 +172,56 @@ class ChunkedDecoder:
         Change nothing: what is missing is missing.
         """
 
-    def _take_line(self, data: bytes, begin: int) -> int:
+    def _begin_chunk(self, data: bytes, begin: int) -> int:
         """
-        Read a line, if it is complete; else hold it.
+        Read the line before a chunk, and the end of the chunk before it.
 
         @return: where in the data to go on.
         """
-        limit = self._line_limit()
-        end = data.find(_CRLF, begin, begin + limit)
-        if end >= 0:
-            self._read_line(data[begin:end])
-            return end + 2
-        if len(data) - begin >= limit:
-            raise MalformedResponse(f"more than {limit} bytes where a line of a chunked body should end")
-        self._held = data[begin:]
+        line = _NEXT_LINE if self._begun else _FIRST_LINE
+        matched = line.match(data, begin, begin + MAXIMUM_CHUNK_LINE)
+        if matched is None:
+            return self._hold_line(data, begin)
+        self._begun = True
+        self._left = int(matched[1], 16)
+        if not self._left:
+            self._trailers = bytearray()
+        return matched.end()
+
+    def _hold_line(self, data: bytes, begin: int) -> int:
+        """
+        Keep the beginning of a line before a chunk.
+        """
+        self._held = data[begin : begin + MAXIMUM_CHUNK_LINE]
+        line = _BEGUN_NEXT_LINE if self._begun else _BEGUN_FIRST_LINE
+        if len(self._held) == MAXIMUM_CHUNK_LINE or line.fullmatch(self._held) is None:
+            raise MalformedResponse("a chunk without a line that tells its size")
         return len(data)
 
-    def _line_limit(self) -> int:
+    def _take_trailer(self, data: bytes, begin: int, trailers: bytearray) -> int:
         """
-        Tell how long the next line may be, its end included.
-        """
-        if self._open:
-            return len(_CRLF)
-        if self._trailers is None:
-            return MAXIMUM_CHUNK_LINE
-        return self._limits.max_bytes - len(self._trailers)
+        Read a line of trailers, or the empty line after them.
 
-    def _read_line(self, line: bytes) -> None:
-        if self._open:
-            # Its limit leaves nothing before the line's end.
-            self._open = False
-        elif self._trailers is None:
-            self._read_size(line)
-        elif b"\n" in line:
-            raise MalformedResponse("a trailer with a LF that ends no line")
-        elif line:
-            self._trailers += line + _CRLF
-        else:
-            parse_fields(unified(bytes(self._trailers)), self._limits.max_headers)
+        @return: where in the data to go on.
+        """
+        limit = self._limits.max_bytes - len(trailers)
+        end = data.find(b"\n", begin, begin + limit) + 1
+        line = data[begin : end or begin + limit]
+        if end and not line.endswith(b"\r\n"):
+            raise MalformedResponse("a line of trailers that does not end in CRLF")
+        if not end:
+            return self._hold_trailer(line, limit, len(data))
+        trailers += line
+        if line == b"\r\n":
+            parse_fields(bytes(trailers[:-2]), self._limits.max_headers)
             self.finished = True
+        return end
 
-    def _read_size(self, line: bytes) -> None:
-        matched = _CHUNK_LINE.fullmatch(line)
-        if matched is None:
-            raise MalformedResponse("a chunk without its size")
-        self._left = int(matched[1], 16)
-        if self._left:
-            self._open = True
-        else:
-            self._trailers = bytearray()
+    def _hold_trailer(self, line: bytes, limit: int, end: int) -> int:
+        """
+        Keep the beginning of a line of trailers.
+        """
+        if len(line) >= limit:
+            raise MalformedResponse(f"trailers of more than {self._limits.max_bytes} bytes")
+        self._held = line
+        return end

@@ -5,10 +5,8 @@ Where the body of a response ends, and whether its connection goes on (RFC
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import TYPE_CHECKING
-
-import attrs
-from twisted.web.iweb import UNKNOWN_LENGTH
 
 from .head import MalformedResponse
 
@@ -25,53 +23,44 @@ Digits of a C{Content-Length}: what is longer does not fit into 64 bits.
 _BODILESS = frozenset({204, 304})
 
 
-@attrs.frozen
-class Framing:
+class Delimiter(Enum):
     """
-    How a response ends.
-
-    @ivar length: bytes of its body, or C{UNKNOWN_LENGTH}, as C{IResponse} has
-        it.
-    @ivar chunked: whether the body is in chunks.  A body of unknown length
-        that is not, ends with the connection.
-    @ivar persistent: whether its connection may carry another request.
+    What ends a body whose length was not told.
     """
 
-    length: int | str
-    chunked: bool
-    persistent: bool
+    CHUNKS = auto()
+    CLOSE = auto()
 
 
-def response_framing(method: bytes, head: ResponseHead) -> Framing:
+def body_end(method: bytes, head: ResponseHead) -> int | Delimiter:
     """
-    Decide where a response ends.
+    Decide where the body of a response ends (RFC 9112, section 6.3).
 
     @param method: of the request.
     @param head: of the final response.
+    @return: its length in bytes, or what ends it.
     @raise MalformedResponse: when that is not certain.
     """
-    persistent = _is_persistent(head)
-    # RFC 9112, section 6.3, rule 1.
+    # Rule 1.
     if method == b"HEAD" or head.code in _BODILESS:
-        return Framing(0, chunked=False, persistent=persistent)
-    lengths = head.headers.getRawHeaders(b"content-length")
-    codings = head.headers.getRawHeaders(b"transfer-encoding")
+        return 0
+    lengths = head.headers.getRawHeaders(b"Content-Length")
+    codings = head.headers.getRawHeaders(b"Transfer-Encoding")
+    # Rules 3 and 4.
     if codings is not None:
         _require_chunked(head, codings, lengths)
-        return Framing(UNKNOWN_LENGTH, chunked=True, persistent=persistent)
-    # Rules 5 and 6.
-    if lengths is not None:
-        return Framing(_content_length(lengths), chunked=False, persistent=persistent)
-    # Rule 8.
-    return Framing(UNKNOWN_LENGTH, chunked=False, persistent=False)
+        return Delimiter.CHUNKS
+    # Rules 5, 6 and 8.
+    return Delimiter.CLOSE if lengths is None else _content_length(lengths)
 
 
-def _is_persistent(head: ResponseHead) -> bool:
+def is_persistent(head: ResponseHead) -> bool:
     """
-    Tell whether a connection persists (RFC 9112, section 9.3).
+    Tell whether a connection persists after a response that does not end with
+    it (RFC 9112, section 9.3).
     """
     since_1_1 = head.version[2] >= 1
-    values = head.headers.getRawHeaders(b"connection")
+    values = head.headers.getRawHeaders(b"Connection")
     if values is None:
         return since_1_1
     options = _elements(values)

@@ -17,13 +17,17 @@ process runs, so their length has to be bounded.
 """
 
 # RFC 9110, section 5.6.2: token = 1*tchar
-TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+TOKEN_BYTES = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-# RFC 9112, section 4: status-line = HTTP-version SP status-code SP [ reason-phrase ]
+# A line ends in CRLF, or in LF alone (RFC 9112, section 2.2); any other CR is
+# refused, and so is NUL (RFC 9110, section 5.5).
+# Section 4: status-line = HTTP-version SP status-code SP [ reason-phrase ]
 # Servers leave out the second space where there is no phrase.
-_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: (.*))?")
-# RFC 9112, section 5.2: obs-fold = OWS CRLF RWS
-_FOLD = re.compile(rb"\n[ \t]+")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([^\r\n\0]*+))?\r?\n")
+# Section 5: field-line = field-name ":" OWS field-value OWS
+_FIELD_LINES = re.compile(rb"(?:[%b]{1,%d}+:[^\r\n\0]*+\r?\n)*" % (re.escape(TOKEN_BYTES), MAXIMUM_NAME))
+# Section 5.2: obs-fold = OWS CRLF RWS
+_FOLD = re.compile(rb"\r?\n[ \t]+")
 
 
 class MalformedResponse(ValueError):
@@ -70,66 +74,35 @@ def parse_head(head: bytes, max_headers: int) -> ResponseHead:
     """
     Read the head of a response.
 
-    @param head: without the empty line at its end.
+    @param head: its lines, without the empty one at its end.
     @param max_headers: lines of headers that it may have.
     @raise MalformedResponse: when it is none, or is too long.
     """
-    status_line, _, fields = unified(head).partition(b"\n")
-    matched = _STATUS_LINE.fullmatch(status_line)
+    matched = _STATUS_LINE.match(head)
     if matched is None:
-        raise MalformedResponse("no status line of HTTP/1")
+        raise MalformedResponse("its first line is no status line of HTTP/1")
     minor, code, phrase = matched.groups(b"")
-    return ResponseHead((b"HTTP", 1, int(minor)), int(code), phrase, Headers(parse_fields(fields, max_headers)))
+    headers = parse_fields(head[matched.end() :], max_headers)
+    return ResponseHead((b"HTTP", 1, int(minor)), int(code), phrase, headers)
 
 
-def unified(text: bytes) -> bytes:
+def parse_fields(lines: bytes, max_headers: int) -> Headers:
     """
-    Make every line of a head end in LF alone, which may end one as well (RFC
-    9112, section 2.2).
+    Read lines of headers or trailers.
 
-    @raise MalformedResponse: when it has another CR, or a NUL (RFC 9110,
-        section 5.5).
-    """
-    text = text.replace(b"\r\n", b"\n")
-    if b"\r" in text or b"\0" in text:
-        raise MalformedResponse("a CR that ends no line, or a NUL")
-    return text
-
-
-def parse_fields(text: bytes, max_headers: int) -> dict[bytes, list[bytes]]:
-    """
-    Read lines of headers.
-
-    @param text: the lines, each of which ends in LF alone; the last need not
-        end.
+    @param lines: each with its end.
     @param max_headers: lines that there may be.
-    @return: the values of each name, which is in lower case.
-    @raise MalformedResponse: when a line is none, or there are too many.
+    @raise MalformedResponse: when one is none, or there are too many.
     """
-    if not text:
-        return {}
-    if text.count(b"\n") - text.endswith(b"\n") >= max_headers:
+    if lines.count(b"\n") > max_headers:
         raise MalformedResponse(f"more than {max_headers} lines of headers")
-    if b"\n " in text or b"\n\t" in text:
+    if b"\n " in lines or b"\n\t" in lines:
         # RFC 9112, section 5.2: a user agent replaces a fold by spaces.
-        text = _FOLD.sub(b" ", text)
-    fields: dict[bytes, list[bytes]] = {}
-    for line in text.removesuffix(b"\n").split(b"\n"):
-        name, colon, value = line.partition(b":")
-        if not colon:
-            raise MalformedResponse("a line of headers without a colon")
-        fields.setdefault(name.lower(), []).append(value.strip(b" \t"))
-    _require_names(fields)
-    return fields
-
-
-def _require_names(fields: dict[bytes, list[bytes]]) -> None:
-    """
-    Refuse names that are no tokens: with whitespace before the colon (RFC
-    9112, section 5.1), or a line that begins with it after the status line
-    (section 2.2).
-    """
-    if b"" in fields or b"".join(fields).translate(None, TOKEN):
-        raise MalformedResponse("a header's name is no token")
-    if max(map(len, fields)) > MAXIMUM_NAME:
-        raise MalformedResponse(f"a header's name is longer than {MAXIMUM_NAME} bytes")
+        lines = _FOLD.sub(b" ", lines)
+    if _FIELD_LINES.fullmatch(lines) is None:
+        raise MalformedResponse("a line that is no header")
+    headers = Headers()
+    for line in lines.splitlines():
+        name, _, value = line.partition(b":")
+        headers.addRawHeader(name, value.strip(b" \t"))
+    return headers

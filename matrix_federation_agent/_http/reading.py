@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from .decoding import body_decoder
-from .framing import response_framing
+from .framing import body_end, is_persistent
 from .head import MalformedResponse, parse_head
 
 if TYPE_CHECKING:
@@ -89,11 +89,12 @@ class ResponseReader:
         """
         Begin with the body.
         """
-        framing = response_framing(self._method, head)
+        end = body_end(self._method, head)
         self.head = head
-        self.length = framing.length
-        self._may_persist = framing.persistent
-        self._decoder = decoder = body_decoder(framing, self._limits)
+        if isinstance(end, int):
+            self.length = end
+        self._may_persist = is_persistent(head)
+        self._decoder = decoder = body_decoder(end, self._limits)
         return decoder
 
     def end(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .head import TOKEN
+from .head import TOKEN_BYTES
 
 if TYPE_CHECKING:
     from twisted.web.http_headers import Headers
@@ -47,7 +47,7 @@ def request_head(
         chunks; C{None}: there is none.
     @raise ValueError: when something would make another request of it.
     """
-    if not method or method.translate(None, TOKEN) or _TARGET.fullmatch(target) is None:
+    if not method or method.translate(None, TOKEN_BYTES) or _TARGET.fullmatch(target) is None:
         raise ValueError("a method or a target that no request can have")
     lines = [b"%b %b HTTP/1.1" % (method, target), b"Host: %b" % host]
     theirs = [] if headers is None else [pair for pair in headers.getAllRawHeaders() if pair[0] not in _OURS]
@@ -84,5 +84,5 @@ def _require_lines(head: bytes, expected: int) -> None:
 
 
 def _require_tokens(names: list[bytes]) -> None:
-    if b"" in names or b"".join(names).translate(None, TOKEN):
+    if b"" in names or b"".join(names).translate(None, TOKEN_BYTES):
         raise ValueError("a header whose name is no token")

@@ -99,20 +99,24 @@ class Body:
         """
         Take the next bytes, after which there will be more, or an end.
         """
-        if self._aborted:
-            return
         self._kept.append(data)
         self._go_on()
         if self._source is not None and sum(map(len, self._kept)) > READ_AHEAD:
             self._source.pause()
 
-    def complete(self, last: bytes) -> None:
+    def detach(self, last: bytes) -> None:
         """
-        Take the last bytes.
+        Take the last bytes, and leave the source alone from now on;
+        L{complete} is to follow.
         """
-        if last and not self._aborted:
+        if last:
             self._kept.append(last)
         self._source = None
+
+    def complete(self) -> None:
+        """
+        Everything has arrived.
+        """
         self._conclude(COMPLETE)
 
     def end(self, reason: Failure) -> None:

@@ -161,8 +161,7 @@ class Measured:
             self._settle(reason)
 
     def _settle(self, result: Failure | None) -> None:
-        if not self.finished.called:
-            self.finished.callback(result)  # A Failure makes it fail.
+        self.finished.callback(result)  # A Failure makes it fail.
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:  # noqa: FBT001 (Twisted's signature)
         """
@@ -261,5 +260,4 @@ class Upload:
         """
         The transport is gone.
         """
-        self._registered = False
         self._body.stop()

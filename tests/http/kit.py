@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from matrix_federation_agent import ConnectionPolicy
 from matrix_federation_agent._http.connection import HTTPConnection, Request
+from matrix_federation_agent._http.response import Body
 from tests.case import TestCase
 
 HEAD = b"PUT /a HTTP/1.1\r\nHost: ex.com\r\n\r\n"
@@ -73,6 +74,8 @@ class Reading(Protocol):
     """
     The reader of a body, which keeps what it is told.
     """
+
+    transport: Body  # type: ignore[assignment]
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
@@ -164,7 +167,7 @@ class HTTPCase(TestCase):
         self.connection = HTTPConnection(
             self.clock, POLICY, lambda _: self.events.append("idle"), lambda _: self.events.append("lost")
         )
-        self.connection.makeConnection(self.line)
+        self.connection.makeConnection(self.line)  # type: ignore[no-untyped-call]
 
     def send(self, body: bytes | IBodyProducer = b"", method: bytes = b"PUT") -> Deferred[IResponse]:
         """

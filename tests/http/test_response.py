@@ -77,6 +77,24 @@ class BodyTests(HTTPCase):
             self.receive(piece)
         self.assertEqual((reading.pieces, reading.end), ([b"abc", b"def", b"ghij"], ResponseDone))
 
+    def test_the_connection_is_free_first(self) -> None:
+        """
+        Who has read a body to its end finds the connection free already.
+        """
+        _, reading = self.answered(TEN)
+        reading.connectionLost = lambda reason: self.events.append("end")  # type: ignore[method-assign,assignment,misc]
+        self.receive(b"x" * 10)
+        self.assertEqual(self.events, ["response", "idle", "end"])
+
+    def test_giving_up_when_the_connection_is_free(self) -> None:
+        """
+        A body that has arrived does not end the connection, which may carry the next request already.
+        """
+        _, reading = self.answered(TEN)
+        self.connection._idle = lambda _: reading.transport.abortConnection()
+        self.receive(b"x" * 10)
+        self.assertEqual((reading.pieces, reading.end, self.line.done[1:]), ([], ResponseFailed, []))
+
     def test_nothing(self) -> None:
         """
         An empty body has an end, and no piece.
@@ -143,6 +161,19 @@ class BodyTests(HTTPCase):
         self.assertEqual(lines, [b"abcd", b"ef"])
 
 
+class Pausing(Reading):
+    """
+    A reader that pauses after each piece.
+    """
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Keep it.
+        """
+        super().dataReceived(data)
+        self.transport.pauseProducing()
+
+
 class PaceTests(HTTPCase):
     """
     Bodies that come faster than they are read.
@@ -153,9 +184,10 @@ class PaceTests(HTTPCase):
         A body in a second piece is read also when nobody wants it.
         """
         self.send()
-        self.receive(TEN)
-        self.receive(b"x" * 10)
-        self.assertEqual((self.line.producerState, self.events), ("producing", ["response", "idle"]))
+        self.receive(TEN + b"x")
+        self.assertEqual(self.line.producerState, "producing")
+        self.receive(b"x" * 9)
+        self.assertEqual(self.events, ["response", "idle"])
 
     def unread(self) -> Reading:
         """
@@ -187,7 +219,6 @@ class PaceTests(HTTPCase):
         Let a reader pause.
         """
         _, reading = self.answered(TEN)
-        assert reading.transport is not None
         reading.transport.pauseProducing()
         return reading
 
@@ -198,7 +229,7 @@ class PaceTests(HTTPCase):
         reading = self.paused()
         self.receive(b"abc")
         self.assertEqual((reading.pieces, self.line.producerState), ([], "paused"))
-        reading.transport.resumeProducing()  # type: ignore[union-attr]
+        reading.transport.resumeProducing()
         self.assertEqual((reading.pieces, self.line.producerState), ([b"abc"], "producing"))
 
     def test_the_end_while_a_reader_pauses(self) -> None:
@@ -208,7 +239,7 @@ class PaceTests(HTTPCase):
         reading = self.paused()
         self.receive(b"x" * 10)
         self.assertEqual((self.line.producerState, self.events[1:], reading.ends), ("producing", ["idle"], []))
-        reading.transport.resumeProducing()  # type: ignore[union-attr]
+        reading.transport.resumeProducing()
         self.assertEqual((reading.data, reading.end), (b"x" * 10, ResponseDone))
 
     def test_a_loss_while_a_reader_pauses(self) -> None:
@@ -227,11 +258,10 @@ class PaceTests(HTTPCase):
         sending = self.send()
         self.receive(TEN + b"a")
         self.receive(b"b")
-        reading = Reading()
-        reading.dataReceived = lambda data: (reading.pieces.append(data), reading.transport.pauseProducing())  # type: ignore[union-attr,method-assign,assignment,func-returns-value,return-value]
+        reading = Pausing()
         self.successResultOf(sending).deliverBody(reading)
         self.assertEqual(reading.pieces, [b"a"])
-        reading.transport.resumeProducing()  # type: ignore[union-attr]
+        reading.transport.resumeProducing()
         self.assertEqual(reading.pieces, [b"a", b"b"])
 
 
@@ -259,18 +289,27 @@ class GivingUpTests(HTTPCase):
         """
         _, reading = self.answered(TEN)
         for _ in range(2):
-            reading.transport.abortConnection()  # type: ignore[union-attr]
+            reading.transport.abortConnection()
         self.assertEqual((self.line.done[1:], reading.ends), (["abort"], []))
+
+    def test_going_on_afterwards(self) -> None:
+        """
+        Nothing is received again for a reader that has given up.
+        """
+        _, reading = self.answered(TEN)
+        reading.transport.pauseProducing()
+        reading.transport.abortConnection()
+        reading.transport.resumeProducing()
+        self.assertEqual(self.line.producerState, "paused")
 
     def test_what_was_kept(self) -> None:
         """
         What has arrived and was not handed over is dropped, also after the end of the response.
         """
         _, reading = self.answered(TEN)
-        assert reading.transport is not None
         reading.transport.pauseProducing()
         self.receive(b"x" * 10)
-        reading.transport.abortConnection()  # type: ignore[attr-defined]
+        reading.transport.abortConnection()
         self.assertEqual((reading.pieces, reading.end), ([], ResponseFailed))
         self.assertEqual((self.line.done[1:], self.events[1:]), ([], ["idle"]))
 
@@ -279,7 +318,7 @@ class GivingUpTests(HTTPCase):
         Who gives up a body that has ended leaves the connection to its next request.
         """
         _, reading = self.answered(OK)
-        reading.transport.abortConnection()  # type: ignore[union-attr]
+        reading.transport.abortConnection()
         self.assertEqual((self.line.done[1:], reading.end), ([], ResponseDone))
 
     def test_cancelling_read_body(self) -> None:
@@ -299,7 +338,7 @@ class GivingUpTests(HTTPCase):
         Let a reader raise an error.
         """
         reading = Reading()
-        reading.dataReceived = lambda data: 1 // 0  # type: ignore[method-assign,assignment,misc]
+        reading.dataReceived = lambda data: 1 // 0  # type: ignore[method-assign,assignment]
         sending = self.send()
         self.receive(data)
         self.successResultOf(sending).deliverBody(reading)
