@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from .._http.connection import Request
-from .._http.head import TOKEN
+from .._http.head import TOKEN_BYTES
 from .._http.request import request_head
 from .._http.sending import collected
 from ..errors import InvalidRequest
@@ -90,5 +90,5 @@ def require_method(method: bytes, asked: str) -> None:
     @param asked: the server that errors name.
     @raise InvalidRequest: when it is no token.
     """
-    if not method or method.translate(None, TOKEN):
+    if not method or method.translate(None, TOKEN_BYTES):
         raise InvalidRequest(asked, "the method is no token")
