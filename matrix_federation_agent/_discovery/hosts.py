@@ -12,8 +12,6 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHostResolution, IResolutionReceiver
 from twisted.names import dns
-from twisted.names.hosts import searchFileForAll
-from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from .._deadlines import gathered, within
@@ -28,8 +26,7 @@ if TYPE_CHECKING:
 
     from .._policies import Address
     from .._server_name import ServerName
-
-HOSTS_FILE = "/etc/hosts"
+    from .hosts_file import HostsFile
 
 MAXIMUM_ADDRESSES = 64
 """
@@ -68,7 +65,7 @@ class HostLookup:
     _memories: tuple[RecordsMemory, RecordsMemory]
     _hostnames: IHostnameResolver | None
     _timeout: float
-    _hosts_file: str = HOSTS_FILE
+    _hosts_file: HostsFile
 
     async def addresses(self, host: ServerName) -> list[Address]:
         """
@@ -99,7 +96,7 @@ class HostLookup:
         Look into the hosts file, and then ask for A and AAAA side by side; one
         of them failing does not matter while the other has an answer.
         """
-        local = _read(searchFileForAll(FilePath(self._hosts_file), host.host.encode("ascii")))
+        local = await self._hosts_file.addresses(host)
         if local:
             return local
         _check_not_onion(host)
@@ -110,13 +107,6 @@ class HostLookup:
         if failures and not found:
             raise ResolutionFailed("", f"{host}: {failures[0]}", name=name, temporary=True)
         return found
-
-    def forget(self, host: str | None) -> None:
-        """
-        Drop what is known about one host, or about all.
-        """
-        for memory in self._memories:
-            memory.forget(None if host is None else host.lower())
 
 
 def _check_not_onion(host: ServerName) -> None:
