@@ -386,7 +386,7 @@ class DescriptorTests(ResolverCase):
         """
         tried = self.fail_with()
         self.server.silence("ex.com")
-        asking = self.addresses("ex.com", 0.05)
+        asking = self.addresses("ex.com", 0.05, 5)
         await until(lambda: self.server.queries != [])
         self.server.add_address("ex.com", "192.0.2.1")
         self.server.recover("ex.com")
