@@ -76,18 +76,7 @@ class HostsFile:
         return list(dict.fromkeys(_found(self._text, host.tls_name.encode("ascii"))))
 
     async def _read(self, mark: Mark) -> None:
-        """
-        Read the file.
-
-        @raise OSError: when there is no file descriptor.
-        """
-        try:
-            text = Path(self._path).read_bytes()
-        except OSError as error:
-            if run_out(error):
-                raise
-            text = b""
-        self._text, self._mark = _plain(text), mark
+        self._text, self._mark = _plain(_content(self._path)), mark
 
 
 def _mark(path: str) -> Mark:
@@ -96,6 +85,20 @@ def _mark(path: str) -> Mark:
     except OSError as error:
         return (error.errno or 0,)
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _content(path: str) -> bytes:
+    """
+    Read a file.
+
+    @raise OSError: when there is no file descriptor.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        if run_out(error):
+            raise
+        return b""
 
 
 def _plain(text: bytes) -> bytes:

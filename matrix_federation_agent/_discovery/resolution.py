@@ -123,7 +123,7 @@ class Discovery:
         @return: ends the subscription.
         """
 
-        def replaced(host: str, before: DelegationEntry, after: DelegationEntry) -> None:
+        def replaced(_: str, before: DelegationEntry, after: DelegationEntry) -> None:
             left = before.delegation
             if left is not None and left != after.delegation and not self._is_in_use(left):
                 subscriber(left)

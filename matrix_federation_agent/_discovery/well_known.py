@@ -52,9 +52,7 @@ class WellKnownFetcher:
     @_places.default
     def _bound(self) -> Places:
         policy = self._policy
-        return Places(
-            self._clock, policy.well_known_fetches, policy.well_known_timeout, policy.well_known_share, _late
-        )
+        return Places(self._clock, policy.well_known_fetches, policy.well_known_timeout, policy.well_known_share, _late)
 
     async def fetch(self, host: str) -> Delegation | NoDelegation:
         """

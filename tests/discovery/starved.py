@@ -67,8 +67,8 @@ async def outcome(reactor: Any, port: int, directory: Path) -> dict[str, Any]:
     path.write_text("192.0.2.2 a.com")
     other = SQLiteStore(reactor, directory / "one.sqlite")
     with starved():
-        asking = [Deferred.fromCoroutine(names.ask(ipv4, "ex.com")), Deferred.fromCoroutine(addresses())]
-        failure = await other.load("a", "ex.com").addErrback(lambda failure: failure.type.__name__)
+        asking: list[Deferred[Any]] = list(map(Deferred.fromCoroutine, (names.ask(ipv4, "ex.com"), addresses())))
+        failure = await _word(other.load("a", "ex.com"))
         kept = await store.load("a", "ex.com")
         await deferLater(reactor, SECONDS)
         waited = [not one.called for one in asking]
@@ -81,8 +81,25 @@ async def outcome(reactor: Any, port: int, directory: Path) -> dict[str, Any]:
         "answer": answer.records,
         "hosts": list(map(str, found)),
         "store": [failure, kept, loaded],
-        "files": sorted(one.name for one in directory.iterdir()),
+        "files": _names(directory),
     }
+
+
+def _names(directory: Path) -> list[str]:
+    """
+    List the files of a directory.
+    """
+    return sorted(one.name for one in directory.iterdir())
+
+
+async def _word(loading: Deferred[Any]) -> Any:
+    """
+    Tell the result, or the name of the error.
+    """
+    try:
+        return await loading
+    except Exception as error:  # noqa: BLE001 (shown as it is)
+        return type(error).__name__
 
 
 async def main(reactor: Any, port: str, directory: str) -> None:

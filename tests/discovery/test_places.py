@@ -4,6 +4,7 @@ Tests of C{matrix_federation_agent._discovery.places}.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -28,7 +29,7 @@ class PlacesTests(TestCase):
 
     def do(self, names: str) -> list[Deferred[Any]]:
         """Have work of some names done."""
-        done = [Deferred.fromCoroutine(self.places.do(lambda name=name: self.work.do(name))) for name in names]
+        done = [Deferred.fromCoroutine(self.places.do(partial(self.work.do, name))) for name in names]
         for one in done:
             self.addCleanup(let_go, one)
         return done

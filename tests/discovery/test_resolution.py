@@ -205,7 +205,6 @@ class WhoTests(DiscoveryTestCase):
         self.fetches.end(HOST, ITSELF)
         self.assertEqual([str(self.successResultOf(one).effective) for one in herd], ["ex.com", "EX.com"])
 
-
     def test_what_was_found_is_put_into_words(self) -> None:
         """The step says what the last fetch brought, also when the delegation is an older one."""
         found = []
@@ -265,7 +264,7 @@ class ChangeTests(DiscoveryTestCase):
         self.assertEqual(self.left, ["b.com"])
 
     def test_names_whose_host_delegates_are_told(self) -> None:
-        """That the old name's own host delegates elsewhere is no use of it; a port has nothing to do with the host's own."""
+        """A host that delegates elsewhere does not go by its own name; a name with a port is another name."""
         self.learn("e.com", "a.com")
         self.learn(ITSELF, "b.com")
         for outcome in ("a.com", "b.com:443", "z.com"):

@@ -25,6 +25,14 @@ class StarvedTests(SocketCase):
     A process in which every descriptor is taken for a moment.
     """
 
+    def directory(self) -> Path:
+        """
+        Make a directory.
+        """
+        made = Path(self.mktemp()).absolute()
+        made.mkdir()
+        return made
+
     async def outcome(self) -> dict[str, Any]:
         """
         Have the process do its work.
@@ -32,9 +40,7 @@ class StarvedTests(SocketCase):
         server = NameServer.new(reactor)
         self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
         server.add_address("ex.com", "192.0.2.1")
-        directory = Path(self.mktemp()).absolute()
-        directory.mkdir()
-        arguments = ["-m", "tests.discovery.starved", str(server.address[1]), str(directory)]
+        arguments = ["-m", "tests.discovery.starved", str(server.address[1]), str(self.directory())]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         output, errors, code = await getProcessOutputAndValue(sys.executable, arguments, environment, str(ROOT))
         self.assertEqual((code, errors), (0, b""))
