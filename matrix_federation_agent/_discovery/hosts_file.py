@@ -119,10 +119,10 @@ def _found(text: bytes, name: bytes) -> Iterator[Address]:
     at = text.find(wanted)
     while at >= 0:
         end = (text.find(b"\n", at) + 1 or len(text) + 1) - 1
-        address, *names = text[text.rfind(b"\n", 0, at) + 1 : end].split()
-        if name in names:
-            with suppress(ValueError):
-                yield ip_address(address.decode("latin-1"))
+        address = text[text.rfind(b"\n", 0, at) + 1 : end].split()[0]
+        # A line that begins with the name begins with no address.
+        with suppress(ValueError):
+            yield ip_address(address.decode("latin-1"))
         at = text.find(wanted, end)
 
 

@@ -491,6 +491,18 @@ class TruncationTests(ResolverCase):
         self.assertEqual(len(connecting), 1)
 
 
+class FullReactor:
+    """
+    The reactor of a system without file descriptors.
+    """
+
+    def listenUDP(self, port: int, protocol: object, interface: str = "", maxPacketSize: int = 8192) -> None:
+        """
+        Fail.
+        """
+        raise error.CannotListenError(interface, port, OSError(errno.ENFILE, "Too many open files in system"))
+
+
 class ScopeTests(SocketCase):
     """
     L{LookupScope}.
@@ -509,6 +521,13 @@ class ScopeTests(SocketCase):
         No lookup accepts connections.
         """
         self.assertRaises(RuntimeError, LookupScope(reactor).listenTCP, 0, ServerFactory())
+
+    def test_no_file_descriptor(self) -> None:
+        """
+        That there is none is an error which twisted's resolver does not try a thousand times to get round.
+        """
+        scope = LookupScope(FullReactor())
+        self.assertRaises(OSError, scope.listenUDP, 0, DatagramProtocol())
 
     def test_timers_end_with_it(self) -> None:
         """

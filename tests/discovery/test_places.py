@@ -4,10 +4,12 @@ Tests of C{matrix_federation_agent._discovery.places}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 
 from matrix_federation_agent._discovery.places import Places
@@ -17,13 +19,23 @@ from ..case import TestCase
 from .kit import ManualWork, let_go
 
 
+class StrictClock(Clock):
+    """A clock that is as strict as a reactor."""
+
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object, **kw: object) -> IDelayedCall:
+        """Refuse what lies in the past."""
+        if delay < 0:
+            raise ValueError(delay)
+        return super().callLater(delay, callable, *args, **kw)
+
+
 class PlacesTests(TestCase):
     """L{Places}, two of them: for ten seconds each, of which three are each one's share."""
 
     def setUp(self) -> None:
         """Have work that ends when the test says so."""
         super().setUp()
-        self.clock = Clock()
+        self.clock = StrictClock()
         self.work = ManualWork()
         self.places = Places(self.clock, 2, 10, 3, lambda seconds: TimedOut("", "late", seconds=seconds))
 
@@ -80,6 +92,13 @@ class PlacesTests(TestCase):
         self.clock.advance(7)
         self.do("c")
         self.assertEqual((self.seconds(first), self.work.begun), (7, ["a", "b", "c"]))
+
+    def test_who_finds_a_place_ends_nobody(self) -> None:
+        """While there is room, work may take its time."""
+        (first,) = self.do("a")
+        self.clock.advance(7)
+        self.do("b")
+        self.assertNoResult(first)
 
     def test_many_who_wait_have_their_turns(self) -> None:
         """Two of those that will never end leave every three seconds."""

@@ -354,6 +354,13 @@ class StoreTests(DiscoveryTestCase):
         self.wired.remembering.forget(self.discovery.hosts_of(ServerName(HOST)))
         self.assertEqual(self.store.texts, {})
 
+    def test_what_only_the_store_knows_is_forgotten(self) -> None:
+        """A process that has not asked for a server yet can have it dropped."""
+        self.found(Delegation(ServerName(OTHER)))
+        self.wire(self.store)
+        self.wired.remembering.forget({HOST, OTHER})
+        self.assertEqual(sorted(self.store.texts), [("a", "u.net"), ("aaaa", "u.net")])
+
     def test_closing_lets_go_of_the_store(self) -> None:
         """With a store and without one, closing ends."""
         for store in (self.store, None):
