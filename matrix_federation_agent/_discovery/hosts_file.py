@@ -14,6 +14,7 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING
 
 import attrs
+from twisted.internet.defer import maybeDeferred
 
 from .._deadlines import within
 from .._descriptors import once_there_are_descriptors, run_out
@@ -62,21 +63,29 @@ class HostsFile:
         """
         List the addresses that the file has for a host, each once.
 
-        A file that cannot be read is an empty one, as for the C library.
         That there is no file descriptor to read it with says nothing of what
         is in it: a name that it maps must not be asked of DNS.
 
         @raise ResolutionFailed: when there was no file descriptor for too
             long.
         """
+        try:
+            return self.found(host)
+        except OSError:
+            finding = once_there_are_descriptors(self._clock, partial(maybeDeferred, self.found, host))
+            return await within(self._clock, self._patience, finding, partial(_late, host))
+
+    def found(self, host: ServerName) -> list[Address]:
+        """
+        List the addresses of a host, without waiting.  A file that cannot be
+        read is an empty one, as for the C library.
+
+        @raise OSError: when there is no file descriptor to read it with.
+        """
         mark = _mark(self._path)
         if mark != self._mark:
-            reading = once_there_are_descriptors(self._clock, partial(self._read, mark))
-            await within(self._clock, self._patience, reading, partial(_late, host))
+            self._text, self._mark = _plain(_content(self._path)), mark
         return list(dict.fromkeys(_found(self._text, host.tls_name.encode("ascii"))))
-
-    async def _read(self, mark: Mark) -> None:
-        self._text, self._mark = _plain(_content(self._path)), mark
 
 
 def _mark(path: str) -> Mark:
