@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -24,6 +25,7 @@ from time import perf_counter, process_time
 from typing import Any, Self
 
 import attrs
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
@@ -111,13 +113,15 @@ def machine() -> dict[str, Any]:
     """
     Describe the machine, and what runs on it.
     """
-    packages = ("Twisted", "pyOpenSSL", "cryptography", "attrs")
+    packages = ("Twisted", "pyOpenSSL", "cryptography", "attrs", "treq", "aiohttp")
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "python": platform.python_version(),
         **{name: _version(name) for name in packages},
+        "OpenSSL of Twisted": SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode("ascii"),
+        "OpenSSL of the standard library (aiohttp's)": ssl.OPENSSL_VERSION,
     }
 
 
