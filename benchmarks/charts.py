@@ -97,11 +97,10 @@ def drawn(chart: Chart, found: Found) -> Figure:
     figure = Figure(figsize=(7.5, 1.1 + 0.22 * (rows + GAP * len(groups))), layout="constrained")
     axes = figure.add_subplot()
     longest = max((length for _, bars in groups for _, length in bars), default=1.0)
-    _draw_groups(axes, chart, groups, found, longest * 0.28)
+    bottom = _draw_groups(axes, chart, groups, found, longest * 0.28)
     axes.set_xlim(0, longest * 1.28)
-    axes.invert_yaxis()
-    axes.margins(y=0.02)
-    axes.set_title(chart.title, loc="left", fontweight="bold", pad=10)
+    axes.set_ylim(bottom, -0.7)
+    axes.set_title(chart.title, loc="left", fontweight="bold")
     axes.set_xlabel(chart.axis)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
@@ -114,7 +113,7 @@ def drawn(chart: Chart, found: Found) -> Figure:
 
 def _draw_groups(
     axes: Axes, chart: Chart, groups: Sequence[tuple[Group, Sequence[tuple[Bar, float]]]], found: Found, room: float
-) -> None:
+) -> float:
     top, ticks = 0.0, list[tuple[float, str]]()
     for group, bars in groups:
         if group.label:
@@ -132,6 +131,7 @@ def _draw_groups(
                 axes.plot([where] * 2, [top - 0.55, top + 0.55], color=colour, linewidth=2, label=goal.text)
         top += len(bars) + 0.2
     axes.set_yticks([where for where, _ in ticks], [label for _, label in ticks])
+    return top - 0.5
 
 
 def tabled(chart: Chart, found: Found, described: Mapping[str, Any]) -> str:
