@@ -98,7 +98,9 @@ def compared(
     over = Value(rows[reference], number)
     bars = [Bar(who, Value(row, number), over) for who, row in rows.items()]
     wanted = [
-        Goal(f"goal: {factor:g} of {who}", factor, Value(rows[who], number)) for who, factor in (goals or {}).items()
+        Goal(f"goal: {factor:g} of {who}", factor, Value(rows[who], number))
+        for who, factor in (goals or {}).items()
+        if who in rows
     ]
     return Group(label, bars, wanted)
 
