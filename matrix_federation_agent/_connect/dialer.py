@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 from .._deadlines import within
-from .._discovery.hosts import unresolved
 from .._discovery.routing import Target
 from .._policies import ProxyPolicy
 from .._server_name import ServerName
@@ -17,7 +16,8 @@ from .._tls.verification import VerifiedConnectionCreator
 from ..errors import Attempt, FederationError, TimedOut
 from .addresses import interleaved
 from .attempts import Begun
-from .candidates import Candidates, judged
+from .candidates import Candidates, judged, known
+from .connecting import Connecting
 from .handshake import ByteBudget, HandshakeGate, TrustReplaced, VerifiedTLSFactory
 from .open_connections import OpenConnections
 from .order import Order
@@ -137,7 +137,7 @@ class Dialer:
         """
         proxy = self.proxy_for(target)
         if proxy is not None and not resolves_here(self._proxies, proxy, target.host):
-            return [_known(self._left_to(proxy, identity, target))]
+            return [known(self._left_to(proxy, identity, target))]
         return [self._judged(identity, target, family) for family in self._hosts.families(target.host)]
 
     async def _judged(self, identity: Identity, target: Target, family: FamilyLookup) -> Candidates:
@@ -220,57 +220,6 @@ class Dialer:
         elif address is not None:
             place_here = (address, target.port)
             await connect_tcp(self._reactor, asked, place_here, tls, self._policy.tcp_timeout, patience)
-
-
-@attrs.frozen(eq=False)
-class Connecting:
-    """
-    The attempts to connect to one server.
-    """
-
-    _dialer: Dialer
-    _identity: Identity
-    _factory: IProtocolFactory
-
-    @property
-    def asked(self) -> str:
-        """
-        The server that errors name.
-        """
-        return self._identity.asked
-
-    def look_up(self, target: Target) -> list[Lookup]:
-        """
-        Find the addresses of a target.
-        """
-        return self._dialer.lookups(self._identity, target)
-
-    def nowhere(self, target: Target, failures: Sequence[FederationError]) -> FederationError:
-        """
-        Tell that a target has no address.
-        """
-        return unresolved(target.host, failures)
-
-    async def attempt(self, begun: Begun) -> IProtocol:
-        """
-        Make one attempt.
-        """
-        return await self._dialer.attempt(self._identity, begun, self._factory)
-
-    def drop(self, result: IProtocol) -> None:
-        """
-        Abort a connection that came when there was one already.
-        """
-        transport = getattr(result, "transport", None)
-        if transport is not None:
-            transport.abortConnection()
-
-
-async def _known(candidates: Candidates) -> Candidates:
-    """
-    Tell candidates that need not be looked up.
-    """
-    return candidates
 
 
 def _literal(address: Address) -> ServerName:

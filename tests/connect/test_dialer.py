@@ -18,7 +18,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from matrix_federation_agent import AddressPolicy, ConnectionPolicy, ServerName
-from matrix_federation_agent._connect.dialer import Candidates, Dialer
+from matrix_federation_agent._connect.candidates import Candidates
+from matrix_federation_agent._connect.dialer import Dialer
 from matrix_federation_agent._discovery.hosts import HostLookup
 from matrix_federation_agent._discovery.routing import Target
 from matrix_federation_agent._policies import Address
@@ -405,8 +406,8 @@ class ShortageTests(DialerCase):
         """
         connecting = self.connect(self.dialer(a=["192.0.2.1", "192.0.2.2"]), "a.example")
         for _ in range(300):
-            for _, _, factory, *_ in self.reactor.tcpClients:
-                factory.clientConnectionFailed(None, Failure(error.ConnectBindError(EMFILE, "words")))
+            for (_, _, factory, *_), connector in zip(self.reactor.tcpClients, self.reactor.connectors, strict=True):
+                factory.clientConnectionFailed(connector, Failure(error.ConnectBindError(EMFILE, "words")))
             self.reactor.advance(0.1)
         failed = self.failed(connecting)
         self.assertEqual([type(failed), len(failed.attempts)], [ConnectionFailed, 2])
