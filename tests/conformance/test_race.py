@@ -287,6 +287,6 @@ class CancellingTests(RaceCase):
         """
         List what will be called in a while; all limits of these tests are long.
         """
-        calls: Any = reactor.getDelayedCalls()  # type: ignore[attr-defined]
-        late = reactor.seconds() + 30  # type: ignore[attr-defined]
+        calls: Any = reactor.getDelayedCalls()
+        late = reactor.seconds() + 30
         return sorted(str(one.func) for one in calls if one.getTime() > late)

@@ -255,7 +255,7 @@ class RaceTests(DialerCase):
         """
         Have two handshakes under way.
         """
-        connecting = self.connect(self.dialer(a=["192.0.2.1", "192.0.2.2"]), "a.example")
+        connecting = self.connect(self.dialer(ConnectionPolicy(tls_timeout=60), a=["192.0.2.1", "192.0.2.2"]), "a.example")
         first = self.accept("ex.com")
         self.reactor.advance(0.25)
         return connecting, first, self.accept("ex.com")
@@ -297,7 +297,8 @@ class RaceTests(DialerCase):
         """
         connecting, _, _ = self.begin_two()
         self.reactor.advance(30)
-        self.assertEqual([one.phase for one in self.failed(connecting).attempts], ["tls", "tls"])
+        told = [(one.phase, one.error.reason) for one in self.failed(connecting).attempts]
+        self.assertEqual(told, [("tls", "not finished within 30 s")] * 2)
 
 
 class LastAnswerTests(DialerCase):
