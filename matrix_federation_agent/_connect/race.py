@@ -208,7 +208,6 @@ class Race(Generic[T]):
             return
         begun.under_way = False
         self.winner = begun
-        self._running.pop(begun, None)
         self._finish()
         self._result.callback(result)
 

@@ -255,7 +255,9 @@ class RaceTests(DialerCase):
         """
         Have two handshakes under way.
         """
-        connecting = self.connect(self.dialer(ConnectionPolicy(tls_timeout=60), a=["192.0.2.1", "192.0.2.2"]), "a.example")
+        connecting = self.connect(
+            self.dialer(ConnectionPolicy(tls_timeout=60), a=["192.0.2.1", "192.0.2.2"]), "a.example"
+        )
         first = self.accept("ex.com")
         self.reactor.advance(0.25)
         return connecting, first, self.accept("ex.com")
