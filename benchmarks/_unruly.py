@@ -14,13 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.stdio import StandardIO
 from twisted.internet.task import react
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from matrix_federation_agent.testing import Certificates, NameServer
 from matrix_federation_agent.testing._zone import Reply, folded
@@ -109,15 +112,16 @@ class Talk(Protocol):
         """
         Do something, unless the connection is lost by then.
         """
-        timer = self.side.reactor.callLater(seconds, lambda: (self._timers.discard(timer), what(*arguments)))
-        self._timers.add(timer)
+        self._timers = {timer for timer in self._timers if timer.active()}
+        self._timers.add(self.side.reactor.callLater(seconds, what, *arguments))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         Nothing more is said.
         """
         for timer in self._timers:
-            timer.cancel()
+            if timer.active():
+                timer.cancel()
         self._timers.clear()
 
 
@@ -257,8 +261,24 @@ class GroupNameServer(NameServer):
         return super().reply(asked, record_type)
 
 
-def _factory(make: Callable[[], Protocol]) -> Factory:
-    factory = Factory.forProtocol(make)  # type: ignore[arg-type]
+@implementer(IOpenSSLServerConnectionCreator)
+class _Shown:
+    """
+    The certificate that is shown, which may change while a port listens.
+    """
+
+    def __init__(self, context: SSL.Context) -> None:
+        self.context = context
+
+    def serverConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
+        """
+        Show it.
+        """
+        return SSL.Connection(self.context, None)
+
+
+def _factory(make: Any) -> Any:
+    factory = Factory.forProtocol(make)
     factory.noisy = False
     return factory
 
@@ -273,10 +293,11 @@ class Side:
         self._certificates = Certificates()
         self._root = Path(tempfile.mkdtemp(prefix="unruly-")) / "root.pem"
         self._root.write_bytes(self._certificates.root_pem)
-        self._name_server = GroupNameServer.new(reactor)
+        self._name_server = GroupNameServer(reactor)
+        self._name_server.listen()
         self._delegation = 0
         self._hole = full_socket()
-        self._tls: list[TLSMemoryBIOFactory] = []
+        self._shown: list[_Shown] = []
         sound, also_sound, stranger = self._secured(SOUND), self._secured(SOUND), self._secured(("elsewhere",))
         self._ports = {
             **dict.fromkeys(SOUND, (sound, sound, also_sound)),
@@ -292,18 +313,18 @@ class Side:
             self._name_server.add_address(f"*.{group}.example", address, ttl=30)
         self.services()
 
-    def _listen(self, factory: Factory) -> int:
+    def _listen(self, factory: Any) -> int:
         port: int = self.reactor.listenTCP(0, factory, 4096, "127.0.0.1").getHost().port
         return port
 
     def _secured(self, groups: tuple[str, ...]) -> int:
-        secured = TLSMemoryBIOFactory(self._context(groups), False, _factory(partial(Talk, self)))  # noqa: FBT003 (Twisted's)
-        if groups == SOUND:
-            self._tls.append(secured)
+        shown = _Shown(self._context(groups))
+        self._shown.extend([shown] if groups == SOUND else [])
+        secured = TLSMemoryBIOFactory(shown, isClient=False, wrappedFactory=_factory(partial(Talk, self)))
         return self._listen(secured)
 
-    def _context(self, groups: tuple[str, ...]) -> Any:
-        return self._certificates.issue(*(f"*.{group}.example" for group in groups)).context_factory()
+    def _context(self, groups: tuple[str, ...]) -> SSL.Context:
+        return self._certificates.issue(*(f"*.{group}.example" for group in groups)).context_factory().getContext()
 
     def well_known(self, host: str) -> bytes:
         """
@@ -341,13 +362,8 @@ class Side:
         """
         Show other certificates from now on, which are as good.
         """
-        for factory in self._tls:
-            # Twisted has no public way to do this while a port listens.
-            factory._creatorInterface = TLSMemoryBIOFactory(  # noqa: SLF001 (see above)
-                self._context(SOUND),
-                False,
-                Factory(),  # noqa: FBT003 (Twisted's)
-            )._creatorInterface
+        for shown in self._shown:
+            shown.context = self._context(SOUND)
 
     def delegations(self) -> None:
         """

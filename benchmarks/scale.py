@@ -27,7 +27,19 @@ from matrix_federation_agent.stores import SQLiteStore
 from matrix_federation_agent.testing import DOCUMENTATION_RANGES
 
 from ._client import mapping_reactor
-from ._frame import Contender, Cost, Numbers, Report, be_child, finish, in_child, interleaved, options, resident_bytes
+from ._frame import (
+    Child,
+    Contender,
+    Cost,
+    Numbers,
+    Report,
+    be_child,
+    finish,
+    in_child,
+    interleaved,
+    options,
+    resident_bytes,
+)
 from ._frame import table as table_of
 from ._groups import DELEGATED, GroupsProcess
 from ._heartbeat import Heartbeat, Pause
@@ -228,7 +240,7 @@ async def few_files(reactor: Any, given: Any) -> dict[str, Any]:
     return {**found, "CPU ms/request": cost.cpu * 1000 / WANTED, "notes": {"failed": failed, "seconds": cost.wall}}
 
 
-CHILDREN = {
+CHILDREN: dict[str, Child] = {
     **{kind: partial(crowd, kind=kind) for kind in (CLOSED, DEFAULT, OPEN)},
     FEW_FILES: few_files,
 }
