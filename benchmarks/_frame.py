@@ -223,16 +223,19 @@ def finish(report: Report, chosen: argparse.Namespace) -> None:
         chosen.json.write_text(json.dumps(report.to_json(), indent=1) + "\n", "utf-8")
 
 
-def in_child(module: str, contender: str, given: object, python: str = sys.executable) -> dict[str, Any]:
+def in_child(
+    module: str, contender: str, given: object, python: str = sys.executable, limit: float = CHILD_LIMIT
+) -> dict[str, Any]:
     """
     Measure a contender in a process of its own.
 
     @param module: the benchmark, as C{benchmarks.herd}.
     @param given: what the child is to know, as JSON.
+    @param limit: seconds after which it is given up.
     """
     command = [python, "-W", "ignore", "-m", module, "--child", contender]
     done = subprocess.run(
-        command, input=json.dumps(given), stdout=subprocess.PIPE, text=True, check=True, timeout=CHILD_LIMIT, cwd=ROOT
+        command, input=json.dumps(given), stdout=subprocess.PIPE, text=True, check=True, timeout=limit, cwd=ROOT
     )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
