@@ -17,6 +17,7 @@ from ._agent import MatrixFederationAgent
 from ._counters import Counters
 from ._discovery.remembering import Known
 from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, ProxyPolicy, TrustPolicy
+from ._reading import read_body, read_json
 from ._route import Inspection, LocatedTarget, Route, ShownCertificate, Step
 from ._server_name import ServerName
 from ._tls.https_policy import https_policy
@@ -42,4 +43,6 @@ __all__ = [
     "__version__",
     "federation_url",
     "https_policy",
+    "read_body",
+    "read_json",
 ]

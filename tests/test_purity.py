@@ -34,6 +34,7 @@ PURE = [
         "_connect.http_connect",
         "_connect.negotiation",
         "_connect.socks5",
+        *(f"_http.{name}" for name in ("decoding", "failures", "framing", "head", "reading", "request")),
         *(f"_tls.{name}" for name in ("contents", "objections", "pem", "reasons", "remedies")),
         *(f"_tls.{name}" for name in ("log_list", "transparency")),
     )

@@ -45,6 +45,8 @@ from matrix_federation_agent import (
     __version__,
     federation_url,
     https_policy,
+    read_body,
+    read_json,
 )
 from matrix_federation_agent.errors import AddressDenied, Attempt, FederationError, ResolutionFailed
 
@@ -140,6 +142,14 @@ async def requests(agent: MatrixFederationAgent, body: IBodyProducer) -> IRespon
     client = HTTPClient(agent)
     await client.get(url)
     return assert_type(await agent.request(b"GET", url), IResponse)
+
+
+async def bodies(response: IResponse) -> None:
+    """A body is bytes, or whatever the JSON in it says; the limit is always given."""
+    assert_type(read_body(response, 1000), Deferred[bytes])
+    assert_type(await read_json(response, max_bytes=1000), Any)
+    read_body(response)  # type: ignore[call-arg]
+    read_json(response, "1000")  # type: ignore[arg-type]
 
 
 async def routes(agent: MatrixFederationAgent) -> None:

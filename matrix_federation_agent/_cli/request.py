@@ -12,9 +12,9 @@ from twisted.internet.task import Cooperator
 from twisted.web.client import FileBodyProducer
 from twisted.web.http_headers import Headers
 
+from .._reading import pass_on
 from .._uri import parse_uri
 from ..errors import FederationError, InvalidRequest, InvalidURI
-from .body import pass_on
 from .console import BodyText, escaped
 from .report import failure_json, failure_lines, to_json
 from .settings import Settings, in_time

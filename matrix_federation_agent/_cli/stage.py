@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, FirstError, gatherResults
 
 from .._policies import ConnectionPolicy, DiscoveryPolicy
+from .._reading import pass_on
 from .._uri import federation_url
 from ..testing import LoopbackFederation
-from .body import pass_on
 from .outcome import Outcome
 from .scenes import scenes
 

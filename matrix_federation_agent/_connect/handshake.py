@@ -210,6 +210,23 @@ class BoundedTLSTransport(BufferingTLSTransport):
         if opened and connection is not None:
             creator.keep_session(connection, self._received)
 
+    def write_at_once(self, data: bytes) -> None:
+        """
+        Write what is complete in itself: nothing small is to follow that it
+        could be sent together with.  What was written otherwise and has not
+        been sent is overtaken.
+        """
+        TLSMemoryBIOProtocol.write(self, data)
+
+    def leave(self) -> None:
+        """
+        Say farewell, and close without waiting for the peer's: who closes has
+        no need of it (RFC 8446, section 6.1).
+        """
+        self.loseConnection()
+        if self.transport is not None:
+            self.transport.loseConnection()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         Keep the session resumable, although the server may have gone without

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import attrs
 from twisted.internet.defer import CancelledError
 
-from .._connect.body import read_bounded
+from .._reading import read_body
 from .._server_name import ServerName
 from .._uri import HTTPS, RequestURI, follow_location
 from ..errors import FederationError, TimedOut
@@ -95,7 +95,7 @@ class WellKnownFetcher:
         """
         body = b""
         if response.code == BODY_STATUS:
-            body = await read_bounded(response, self._policy.well_known_max_bytes)
+            body = await read_body(response, self._policy.well_known_max_bytes)
         outcome = read_delegation(response.code, body)
         if isinstance(outcome, NoDelegation):
             return outcome

@@ -156,7 +156,7 @@ class FailureTests(FederationCase):
         self.federation.add_server("a.test", fault=Fault.CUT_OFF)
         said = await self.run_command("request", "a.test", VERSION)
         self.assertEqual((1, b'{"server": {"name": "Loop'), (said.status, said.output))
-        self.assertIn("matrix-federation: a.test: the body of the response broke off\n", said.errors)
+        self.assertIn("matrix-federation: a.test: the body of the response broke off", said.errors)
 
     async def test_timeout(self) -> None:
         """

@@ -1,0 +1,108 @@
+"""
+The head of a response: status line and header lines (RFC 9112, sections 2, 4
+and 5).
+"""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+from twisted.web.http_headers import Headers
+
+MAXIMUM_NAME = 256
+"""
+Bytes of one header's name.  Twisted remembers 10,000 names for as long as the
+process runs, so their length has to be bounded.
+"""
+
+# RFC 9110, section 5.6.2: token = 1*tchar
+TOKEN_BYTES = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+# A line ends in CRLF, or in LF alone (RFC 9112, section 2.2); any other CR is
+# refused, and so is NUL (RFC 9110, section 5.5).
+# Section 4: status-line = HTTP-version SP status-code SP [ reason-phrase ]
+# Servers leave out the second space where there is no phrase.
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([^\r\n\0]*+))?\r?\n")
+# Section 5: field-line = field-name ":" OWS field-value OWS
+_FIELD_LINES = re.compile(rb"(?:[%b]{1,%d}+:[^\r\n\0]*+\r?\n)*" % (re.escape(TOKEN_BYTES), MAXIMUM_NAME))
+# Section 5.2: obs-fold = OWS CRLF RWS
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+
+
+class MalformedResponse(ValueError):
+    """
+    What a server sent is no HTTP response; the text never repeats what it
+    sent.
+    """
+
+
+@attrs.frozen
+class HeadLimits:
+    """
+    What the head of a response may have.
+
+    @ivar max_bytes: of the head and of all informational ones before it.
+    @ivar max_headers: lines of headers in one head.
+    @ivar max_informational: responses with a status of 1xx before the
+        response.
+    """
+
+    max_bytes: int
+    max_headers: int
+    max_informational: int
+
+
+@attrs.frozen
+class ResponseHead:
+    """
+    The head of one response.
+
+    @ivar version: the protocol's name, its major and its minor version.
+    @ivar code: the status, from 100 to 999.
+    @ivar phrase: the server's words for it; may be empty.
+    @ivar headers: what the header lines say.
+    """
+
+    version: tuple[bytes, int, int]
+    code: int
+    phrase: bytes
+    headers: Headers
+
+
+def parse_head(head: bytes, max_headers: int) -> ResponseHead:
+    """
+    Read the head of a response.
+
+    @param head: its lines, without the empty one at its end.
+    @param max_headers: lines of headers that it may have.
+    @raise MalformedResponse: when it is none, or is too long.
+    """
+    matched = _STATUS_LINE.match(head)
+    if matched is None:
+        raise MalformedResponse("its first line is no status line of HTTP/1")
+    minor, code, phrase = matched.groups(b"")
+    headers = parse_fields(head[matched.end() :], max_headers)
+    return ResponseHead((b"HTTP", 1, int(minor)), int(code), phrase, headers)
+
+
+def parse_fields(lines: bytes, max_headers: int) -> Headers:
+    """
+    Read lines of headers or trailers.
+
+    @param lines: each with its end.
+    @param max_headers: lines that there may be.
+    @raise MalformedResponse: when one is none, or there are too many.
+    """
+    if lines.count(b"\n") > max_headers:
+        raise MalformedResponse(f"more than {max_headers} lines of headers")
+    if b"\n " in lines or b"\n\t" in lines:
+        # RFC 9112, section 5.2: a user agent replaces a fold by spaces.
+        lines = _FOLD.sub(b" ", lines)
+    if _FIELD_LINES.fullmatch(lines) is None:
+        raise MalformedResponse("a line that is no header")
+    headers = Headers()
+    for line in lines.splitlines():
+        name, _, value = line.partition(b":")
+        headers.addRawHeader(name, value.strip(b" \t"))
+    return headers

@@ -1,0 +1,3 @@
+"""
+Tests of C{matrix_federation_agent._http}.
+"""
