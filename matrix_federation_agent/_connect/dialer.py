@@ -17,7 +17,7 @@ from ..errors import Attempt, FederationError, TimedOut
 from .addresses import interleaved
 from .attempts import Begun
 from .candidates import Candidates, judged, known
-from .connecting import Connecting
+from .course import ConnectionCourse
 from .handshake import ByteBudget, HandshakeGate, TrustReplaced, VerifiedTLSFactory
 from .open_connections import OpenConnections
 from .order import Order
@@ -100,7 +100,7 @@ class Dialer:
         tried, effective = targets[: self._policy.max_targets], identity.effective
         first = self.places.last(effective, tried, self._reactor.seconds())
         order = Order(tried, self._policy.max_addresses, first)
-        race = Race(self._reactor, self._policy, order, Connecting(self, identity, factory))
+        race = Race(self._reactor, self._policy, order, ConnectionCourse(self, identity, factory))
         try:
             protocol = await race.run()
         except FederationError:

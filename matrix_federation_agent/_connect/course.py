@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(eq=False)
-class Connecting:
+class ConnectionCourse:
     """
     The attempts to connect to one server.
     """
