@@ -21,6 +21,9 @@ REDIS = ["txredisapi>=1.4.10"]
 # Counters for Prometheus.
 METRICS = ["prometheus_client>=0.14.1"]
 
+# What the package is measured against beyond Twisted, and what draws the charts.
+BENCHMARKS = [*TESTING, "aiohttp>=3.10", "matplotlib>=3.9"]
+
 setup(
     name="matrix_federation_agent",
     version=version["__version__"],
@@ -60,8 +63,17 @@ setup(
         "metrics": METRICS,
         # hypothesis: hostile input for the parsers.
         "test": [*TESTING, *REDIS, *METRICS, "hypothesis>=6.100"],
+        "benchmarks": BENCHMARKS,
         "docs": ["sphinx>=7.4"],
-        "lint": ["ruff>=0.17,<0.18", "mypy>=2.0", "mypy-zope>=1.0.17", "check-manifest>=0.50", "towncrier>=24.8"],
+        # mypy reads the benchmarks too.
+        "lint": [
+            *BENCHMARKS,
+            "ruff>=0.17,<0.18",
+            "mypy>=2.0",
+            "mypy-zope>=1.0.17",
+            "check-manifest>=0.50",
+            "towncrier>=24.8",
+        ],
     },
     entry_points={"console_scripts": ["matrix-federation = matrix_federation_agent.__main__:main"]},
     classifiers=[

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
+from twisted.internet.interfaces import IAddress, IConnector, IHostnameResolver, IHostResolution, IResolutionReceiver
 from zope.interface import implementer
 
 from matrix_federation_agent import AddressPolicy, MatrixFederationAgent, TrustPolicy
@@ -61,6 +61,26 @@ class TabledHostnames:
             resolutionReceiver.addressResolved(kind("TCP", found, portNumber))
         resolutionReceiver.resolutionComplete()
         return resolution
+
+
+class PortMap(LoopbackReactor):
+    """
+    A reactor on which ports lead to other ports of the same host.
+
+    Unlike what it is made of, it puts nothing between a connection and its protocol: that would be measured.
+    """
+
+    def __init__(self, reactor: Any, name_resolver: IHostnameResolver, ports: Mapping[int, int]) -> None:
+        super().__init__(reactor, name_resolver)
+        self._ports = ports
+
+    def connectTCP(
+        self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: tuple[str, int] | None = None
+    ) -> IConnector:
+        """
+        Connect to what the port leads to.
+        """
+        return self._tcp.connectTCP(host, self._ports.get(port, port), factory, timeout)
 
 
 def mapping_reactor(reactor: Any, far_side: Mapping[str, Any]) -> LoopbackReactor:

@@ -22,6 +22,7 @@ from matrix_federation_agent._counters import Counters
 from matrix_federation_agent._discovery.answers import NameService
 from matrix_federation_agent._discovery.delegation import Delegation, NoDelegation
 from matrix_federation_agent._discovery.hosts import HostLookup, address_queries
+from matrix_federation_agent._discovery.hosts_file import HostsFile
 from matrix_federation_agent._discovery.remembering import IPV4, IPV6, Remembering
 from matrix_federation_agent._discovery.resolution import Discovery
 from matrix_federation_agent._discovery.srv import ServiceLookup, service_query
@@ -108,7 +109,7 @@ def wire(reactor: Any, world: World, store: Any = None, policy: DiscoveryPolicy 
     resolver = WorldResolver(reactor, world)
     ipv6, ipv4 = address_queries(resolver)
     known = (remembering.addresses(IPV6, names, ipv6), remembering.addresses(IPV4, names, ipv4))
-    hosts = HostLookup(reactor, known, None, policy.dns_timeout)
+    hosts = HostLookup(reactor, known, None, policy.dns_timeout, HostsFile(reactor, policy.dns_timeout))
 
     async def fetch(host: str) -> Delegation | NoDelegation:
         world.asked["fetch"] += 1
@@ -117,5 +118,5 @@ def wire(reactor: Any, world: World, store: Any = None, policy: DiscoveryPolicy 
         return world.fetch(host)
 
     services = ServiceLookup(remembering.services(names, service_query(resolver)))
-    discovery = Discovery(remembering.delegations(fetch), services, hosts, policy, rng)
+    discovery = Discovery(remembering.delegations(fetch), services, policy, rng)
     return Wired(discovery, hosts, services, remembering, counters)

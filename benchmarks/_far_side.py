@@ -1,28 +1,19 @@
 """
 The other side: a federation in a process of its own.
 
-C{python -m benchmarks._far_side} reads one line of JSON (which servers), writes one (where they are), and then answers
-each line "counts" with what arrived since the last; it ends with its standard input.
+The first line of JSON that C{python -m benchmarks._far_side} reads says which servers.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.protocol import connectionDone
-from twisted.internet.stdio import StandardIO
-from twisted.internet.task import react
-from twisted.protocols.basic import LineOnlyReceiver
-from twisted.python.failure import Failure
 
 from matrix_federation_agent.testing import (
     LoopbackFederation,
@@ -35,7 +26,7 @@ from matrix_federation_agent.testing._connections import TrackedFactory
 from matrix_federation_agent.testing._hostnames import ZoneHostnameResolver
 from matrix_federation_agent.testing._zone import Reply, folded
 
-from ._frame import ROOT
+from ._process import ServedProcess, serve
 
 CROWD = "crowd.example"
 """
@@ -152,86 +143,21 @@ class FarSide:
         return self._federation.stop()
 
 
-class _Control(LineOnlyReceiver):
-    delimiter = b"\n"
-
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-        self._far_side: FarSide | None = None
-        self.done: Deferred[None] = Deferred()
-
-    def lineReceived(self, line: bytes) -> None:
-        """
-        The first line says which servers; each other asks for the counts.
-        """
-        if self._far_side is not None:
-            self._say(self._far_side.counts())
-            return
-        self._far_side = FarSide(self._reactor)
-        for server in json.loads(line):
-            self._far_side.add(server)
-        self._say(self._far_side.describe())
-
-    def _say(self, what: object) -> None:
-        self.sendLine(json.dumps(what).encode("ascii"))  # type: ignore[no-untyped-call]
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        The parent is done with it.
-        """
-        if self._far_side is None:
-            self.done.callback(None)
-        else:
-            self._far_side.stop().chainDeferred(self.done)
+def _made(reactor: Any, servers: Sequence[Mapping[str, Any]]) -> FarSide:
+    far_side = FarSide(reactor)
+    for server in servers:
+        far_side.add(server)
+    return far_side
 
 
-class FarSideProcess:
+class FarSideProcess(ServedProcess):
     """
     A far side, seen from the process that started it; ends with the C{with} block.
-
-    @ivar description: where everything is, to be handed to children.
     """
 
     def __init__(self, servers: Sequence[Mapping[str, Any]]) -> None:
-        command = [sys.executable, "-W", "ignore", "-m", "benchmarks._far_side"]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, bufsize=1
-        )
-        self.description = self._ask(json.dumps(list(servers)))
-
-    def counts(self) -> dict[str, Any]:
-        """
-        Tell what has arrived since the last time.
-        """
-        return self._ask("counts")
-
-    def _ask(self, line: str) -> dict[str, Any]:
-        if self._process.stdin is None or self._process.stdout is None:
-            raise RuntimeError("the far side has no pipes")
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._process.communicate(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
-
-
-def main(reactor: Any) -> Deferred[None]:
-    """
-    Run until standard input ends.
-    """
-    control = _Control(reactor)
-    StandardIO(control, reactor=reactor)
-    return control.done
+        super().__init__("benchmarks._far_side", list(servers))
 
 
 if __name__ == "__main__":
-    react(main)
+    serve(_made)

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -24,6 +25,7 @@ from time import perf_counter, process_time
 from typing import Any, Self
 
 import attrs
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
@@ -111,13 +113,15 @@ def machine() -> dict[str, Any]:
     """
     Describe the machine, and what runs on it.
     """
-    packages = ("Twisted", "pyOpenSSL", "cryptography", "attrs")
+    packages = ("Twisted", "pyOpenSSL", "cryptography", "attrs", "treq", "aiohttp")
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "python": platform.python_version(),
         **{name: _version(name) for name in packages},
+        "OpenSSL of Twisted": SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode("ascii"),
+        "OpenSSL of the standard library (aiohttp's)": ssl.OPENSSL_VERSION,
     }
 
 
@@ -219,16 +223,19 @@ def finish(report: Report, chosen: argparse.Namespace) -> None:
         chosen.json.write_text(json.dumps(report.to_json(), indent=1) + "\n", "utf-8")
 
 
-def in_child(module: str, contender: str, given: object, python: str = sys.executable) -> dict[str, Any]:
+def in_child(
+    module: str, contender: str, given: object, python: str = sys.executable, limit: float = CHILD_LIMIT
+) -> dict[str, Any]:
     """
     Measure a contender in a process of its own.
 
     @param module: the benchmark, as C{benchmarks.herd}.
     @param given: what the child is to know, as JSON.
+    @param limit: seconds after which it is given up.
     """
     command = [python, "-W", "ignore", "-m", module, "--child", contender]
     done = subprocess.run(
-        command, input=json.dumps(given), stdout=subprocess.PIPE, text=True, check=True, timeout=CHILD_LIMIT, cwd=ROOT
+        command, input=json.dumps(given), stdout=subprocess.PIPE, text=True, check=True, timeout=limit, cwd=ROOT
     )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -38,19 +38,27 @@ def _trusting(root_file: str) -> Any:
 
 def synapse_agent(reactor: Any, far_side: Mapping[str, Any]) -> Any:
     """
+    Make Synapse's agent for a far side with virtual addresses.
+
+    @return: the agent, and the table that it gets addresses from.
+    """
+    virtual = mapping_reactor(reactor, far_side)
+    return synapse_agent_on(virtual, far_side), virtual.nameResolver
+
+
+def synapse_agent_on(reactor: Any, far_side: Mapping[str, Any]) -> Any:
+    """
     Make Synapse's agent. SRV records are asked for as Synapse does, by one C{twisted.names} resolver, of the far
     side's name server; addresses, which Synapse leaves to the system's resolver in threads, come from a table.
     """
-    virtual = mapping_reactor(reactor, far_side)
-    resolver = Resolver(servers=[tuple(far_side["name_server"])], reactor=virtual)
-    agent = SynapseAgent(
+    resolver = Resolver(servers=[tuple(far_side["name_server"])], reactor=reactor)
+    return SynapseAgent(
         server_name="here.example",
-        reactor=virtual,
-        clock=Clock(virtual, server_name="here.example"),
+        reactor=reactor,
+        clock=Clock(reactor, server_name="here.example"),
         tls_client_options_factory=_trusting(far_side["root_file"]),
         user_agent=b"Synapse",
         ip_allowlist=None,
         ip_blocklist=IPSet(),
         _srv_resolver=SrvResolver(dns_client=resolver, cache={}),
     )
-    return agent, virtual.nameResolver

@@ -1,184 +1,84 @@
 """
-Connecting again to servers that close after each response: the CPU of the client's process.
+Connecting again to 1,000 servers that close after each response, 50 at a time: the CPU of the client's process.
 
-Every contender asks 1000 names once, so that it knows what it can, and is measured when it asks them again; those that
-remember no session need to ask only a few names first. The server is nginx, one process, which must be on the path
-(Debian: C{nginx-light}); it answers whether the session was reused. All contenders find addresses in the same table, at
-no cost, because a plain C{Agent} would ask the system in threads.
+Every contender that remembers anything asks all of them once, and is measured when it asks them again: it then has
+delegations, SRV records, addresses and TLS sessions, as far as it keeps them. Those that remember nothing ask only a
+few names first. A third of the servers have neither C{.well-known} nor SRV records, a third delegate, a third have an
+SRV record; contenders that discover nothing are told where they are. The server answers whether the session was reused.
+Our agent's addresses come from DNS, and are remembered; those of the others from a table, at no cost, because they
+would ask the system in threads. Contenders that only explain the others ask fewer.
 """
 
 from __future__ import annotations
 
+import argparse
 import socket
-import subprocess
-import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import attrs
-from OpenSSL import SSL, crypto
-from service_identity.cryptography import verify_certificate_hostname
-from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.web.client import Agent, HTTPConnectionPool, readBody
-from twisted.web.iweb import IPolicyForHTTPS
-from zope.interface import implementer
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred, gatherResults, succeed
 
-from benchmarks._chains import Chain, make_chain
-from benchmarks._client import TabledHostnames
-from benchmarks._frame import (
-    Child,
-    Contender,
-    Cost,
-    Numbers,
-    Report,
-    be_child,
-    finish,
-    in_child,
-    interleaved,
-    options,
-    table,
+from ._contenders import (
+    AIOHTTP,
+    OURS,
+    PLAIN,
+    SYNAPSE,
+    TREQ,
+    OneContext,
+    Verifying,
+    be_contender,
+    ours,
+    plain,
+    present,
+    verifying_context,
 )
-from matrix_federation_agent import AddressPolicy, ConnectionPolicy, MatrixFederationAgent, TrustPolicy
+from ._crowd import crowd, direct
+from ._frame import Contender, finish, options, table
+from ._load import Client, Given, Meter, Question, ask_all
+from ._nginx import REUSED
+from ._world import World, contender, reported, tell_ratios, world
 
-COUNT = 1000
-AT_ONCE = 5
-NAMES = [f"n{number}.crowd.example" for number in range(COUNT)]
-FEW = NAMES[:50]
-PATH = "/_matrix/federation/v1/version"
-OURS, WITHOUT, PLAIN = "ours", "ours, max_sessions=0", "plain Agent, one context"
-PLAIN_RESUMING = "plain Agent, made to resume"
-RAW, RAW_WITHOUT = "raw pyOpenSSL, resuming", "raw pyOpenSSL"
-CONTENDERS = (OURS, WITHOUT, PLAIN, PLAIN_RESUMING, RAW, RAW_WITHOUT)
-
-CONFIGURATION = """
-daemon off; master_process off; pid {directory}/pid; error_log {directory}/log crit;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off; keepalive_timeout 0;
-    client_body_temp_path {directory}; proxy_temp_path {directory}; fastcgi_temp_path {directory};
-    uwsgi_temp_path {directory}; scgi_temp_path {directory};
-    server {{
-        listen 127.0.0.1:{port} ssl; ssl_certificate {directory}/chain.pem; ssl_certificate_key {directory}/key.pem;
-        ssl_protocols TLSv1.2 TLSv1.3;
-        location / {{ return 200 "$ssl_session_reused"; }}
-    }}
-}}
+COUNT, FEWER = 1000, 300
+"""
+Servers, and how many of them are asked by contenders that only explain the others.
 """
 
+AT_ONCE = 50
+NAMES = crowd(COUNT)
+FEW = 60
+WITHOUT = "ours, max_sessions=0"
+PLAIN_RESUMING = "plain Agent, made to resume"
+RAW, RAW_WITHOUT = "raw pyOpenSSL, resuming", "raw pyOpenSSL"
+KINDS = {
+    "EC": ("EC", (OURS, WITHOUT, PLAIN, PLAIN_RESUMING, TREQ, SYNAPSE, AIOHTTP, RAW, RAW_WITHOUT)),
+    "RSA 2048": ("2048", (OURS, PLAIN, RAW)),
+}
+"""
+Keys of the server, and who is measured with each.
+"""
 
-@contextmanager
-def nginx(chain: Chain) -> Iterator[dict[str, Any]]:
+THOSE_COMPARED = (OURS, PLAIN, SYNAPSE)
+REMEMBERING = (OURS, WITHOUT, SYNAPSE, PLAIN_RESUMING, RAW)
+
+
+async def work(client: Client, given: Given) -> dict[str, Any]:
     """
-    Run a server.
-
-    @return: where it is, as JSON for children.
+    Ask everybody again.
     """
-    directory = Path(tempfile.mkdtemp(prefix="reconnect-"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (directory / "key.pem").write_text(chain.key, "ascii")
-    (directory / "chain.pem").write_text("".join(chain.shown), "ascii")
-    (directory / "root.pem").write_text(chain.root, "ascii")
-    (directory / "conf").write_text(CONFIGURATION.format(directory=directory, port=port), "ascii")
-    server = subprocess.Popen(["nginx", "-p", directory, "-e", directory / "log", "-c", directory / "conf"])
-    try:
-        while server.poll() is None and not _listens(port):
-            pass
-        yield {"port": port, "root_file": str(directory / "root.pem")}
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-async def _each(visit: Callable[[str], Awaitable[bytes]], names: Sequence[str], port: int) -> int:
-    """
-    Ask all names, a few at once.
-
-    @return: how many said that the session was reused.
-    """
-    left = iter(names)
-
-    async def some() -> int:
-        return sum([await visit(f"{name}:{port}{PATH}") == b"r" for name in left])
-
-    return sum(await gatherResults([Deferred.fromCoroutine(some()) for _ in range(AT_ONCE)]))
-
-
-async def _measured(visit: Callable[[str], Awaitable[bytes]], port: int, *, resuming: bool = False) -> dict[str, float]:
-    await _each(visit, NAMES if resuming else FEW, port)
-    with Cost() as cost:
-        resumed = await _each(visit, NAMES, port)
-    return {"CPU us": cost.cpu * 1e6 / COUNT, "resumed": resumed}
-
-
-async def ours(reactor: Any, given: Any, *, resuming: bool) -> dict[str, float]:
-    """
-    Be the child with our agent.
-    """
-    settings: dict[str, Any] = {} if resuming else {"max_sessions": 0}
-    agent = MatrixFederationAgent.new(
-        reactor,
-        trust=TrustPolicy(ca_files=[given["root_file"]], use_system_roots=False, **settings),
-        addresses=AddressPolicy(allow=["127.0.0.0/8"]),
-        connections=ConnectionPolicy(idle_connections=0),
-        hostnames=TabledHostnames(dict.fromkeys(NAMES, "127.0.0.1")),
-    )
-
-    async def visit(place: str) -> bytes:
-        return await readBody(await agent.request(b"GET", b"matrix-federation://" + place.encode("ascii")))
-
-    found = await _measured(visit, given["port"], resuming=resuming)
-    await agent.close()
-    return found
-
-
-def _context(root_file: str) -> SSL.Context:
-    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    context.load_verify_locations(root_file)
-    context.set_verify(SSL.VERIFY_PEER)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    return context
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-@attrs.frozen
-class _Verifying:
-    context: SSL.Context
-    hostname: str
-
-    def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
-        connection = SSL.Connection(self.context, None)
-        connection.set_tlsext_host_name(self.hostname.encode("ascii"))
-        connection.set_verify(SSL.VERIFY_PEER, self._check)
-        return connection
-
-    def _check(self, _connection: SSL.Connection, certificate: crypto.X509, _code: int, depth: int, ok: int) -> bool:
-        if ok and depth == 0:
-            verify_certificate_hostname(certificate.to_cryptography(), self.hostname)
-        return bool(ok)
-
-
-@implementer(IPolicyForHTTPS)
-@attrs.frozen
-class _OneContext:
-    context: SSL.Context
-
-    def creatorForNetloc(self, hostname: bytes, port: int) -> _Verifying:
-        return _Verifying(self.context, hostname.decode("ascii"))
+    questions = [Question(name, REUSED) for name in given["names"]]
+    await ask_all(client, questions[: given["before"]], given["at_once"])
+    meter = Meter(given)
+    meter.start()
+    answers = await ask_all(client, questions, given["at_once"])
+    return {**meter.stop(len(answers)), "resumed": answers.count(b"r") / len(answers)}
 
 
 @attrs.frozen
-class _Resuming(_Verifying):
+class _Resuming(Verifying):
     """
     Goes on from the session of the last connection to the name, without any check: the least that it can cost.
     """
@@ -196,48 +96,39 @@ class _Resuming(_Verifying):
 
 
 @attrs.frozen
-class _OneContextResuming(_OneContext):
+class _OneContextResuming(OneContext):
     connections: dict[str, SSL.Connection] = attrs.field(factory=dict)
 
-    def creatorForNetloc(self, hostname: bytes, port: int) -> _Verifying:
+    def creatorForNetloc(self, hostname: bytes, port: int) -> Verifying:
         return _Resuming(self.context, hostname.decode("ascii"), self.connections)
 
 
-async def plain(reactor: Any, given: Any, *, resuming: bool) -> dict[str, float]:
+def raw(_reactor: Any, given: Given, *, resuming: bool) -> Client:
     """
-    Be the child with Twisted's agent.
+    Make the client that is nothing but pyOpenSSL and blocking sockets: what the handshake itself costs.
     """
-    reactor.installNameResolver(TabledHostnames(dict.fromkeys(NAMES, "127.0.0.1")))
-    policy = _OneContextResuming if resuming else _OneContext
-    pool = HTTPConnectionPool(reactor, persistent=False)
-    agent = Agent(reactor, policy(_context(given["root_file"])), pool=pool)
-
-    async def visit(place: str) -> bytes:
-        return await readBody(await agent.request(b"GET", b"https://" + place.encode("ascii")))
-
-    return await _measured(visit, given["port"], resuming=resuming)
-
-
-async def raw(_reactor: Any, given: Any, *, resuming: bool) -> dict[str, float]:
-    """
-    Be the child with nothing but pyOpenSSL and blocking sockets: what the handshake itself costs.
-    """
-    context = _context(given["root_file"])
+    context = verifying_context(given["root_file"])
     sessions: dict[str, SSL.Session | None] = {}
 
-    async def visit(place: str) -> bytes:
-        name, _, path = place.partition(f":{given['port']}")
-        connection = _Verifying(context, name).clientConnectionForTLS(None)
+    async def ask(question: Question) -> bytes:
+        name = direct(question.name).partition(":")[0]
+        connection = Verifying(context, name).clientConnectionForTLS(None)
         if (session := sessions.get(name)) is not None:
             connection.set_session(session)
         with socket.create_connection(("127.0.0.1", given["port"])) as tcp:
-            body = _request(connection, tcp, name, path)
+            body = _request(connection, tcp, name, question.path)
         if resuming:
             sessions[name] = connection.get_session()
         connection.set_shutdown(SSL.SENT_SHUTDOWN)
         return body
 
-    return await _measured(visit, given["port"], resuming=resuming)
+    async def download(question: Question) -> int:
+        return len(await ask(question))
+
+    def gather(coroutines: Sequence[Any]) -> Deferred[Any]:
+        return gatherResults([Deferred.fromCoroutine(each) for each in coroutines])
+
+    return Client(ask, download, gather, lambda: succeed(None))
 
 
 def _request(connection: SSL.Connection, tcp: socket.socket, name: str, path: str) -> bytes:
@@ -270,19 +161,28 @@ def _attempt(step: Callable[[], Any], connection: SSL.Connection, tcp: socket.so
         return False
 
 
-CHILDREN: dict[str, Child] = {
-    OURS: partial(ours, resuming=True),
-    WITHOUT: partial(ours, resuming=False),
-    PLAIN: partial(plain, resuming=False),
-    PLAIN_RESUMING: partial(plain, resuming=True),
+MORE = {
+    WITHOUT: partial(ours, trust={"max_sessions": 0}),
+    PLAIN_RESUMING: partial(plain, policy=_OneContextResuming),
     RAW: partial(raw, resuming=True),
     RAW_WITHOUT: partial(raw, resuming=False),
 }
 
 
-def _measure(contender: str, given: dict[str, Any]) -> Numbers:
-    found: Numbers = in_child("benchmarks.reconnect", contender, given)
-    return found
+def told(far_side: World, who: str) -> dict[str, Any]:
+    """
+    Tell a contender's child where everything is, and how many servers to ask first.
+    """
+    names = NAMES if who in THOSE_COMPARED else NAMES[:FEWER]
+    settings = {"names": names, "at_once": AT_ONCE, "keep": False, "connections": {"idle_connections": 0}}
+    return {**far_side.given, **settings, "before": len(names) if who in REMEMBERING else FEW}
+
+
+def _rows(kind: str, far_side: World, chosen: argparse.Namespace) -> list[Contender]:
+    return [
+        contender("benchmarks.reconnect", f"{kind}: {who}", who, told(far_side, who), chosen)
+        for who in present(KINDS[kind][1], chosen.synapse)
+    ]
 
 
 def main() -> None:
@@ -291,23 +191,17 @@ def main() -> None:
     """
     chosen = options(__doc__)
     if chosen.child:
-        be_child(CHILDREN[chosen.child])
+        be_contender(chosen.child, work, MORE)
         return
-    kinds = {"EC": "EC", "RSA 2048": "2048"}
-    chains = {name: make_chain(kind, 2, "*.crowd.example") for name, kind in kinds.items()}
-    with nginx(chains["EC"]) as elliptic, nginx(chains["RSA 2048"]) as rsa:
-        contenders = [
-            Contender(f"{kind}: {contender}", partial(_measure, contender, given))
-            for kind, given in (("EC", elliptic), ("RSA 2048", rsa))
-            for contender in CONTENDERS
-        ]
-        report = Report("reconnect", interleaved(contenders, chosen.rounds), chosen.rounds)
+    with ExitStack() as stack:
+        sides = {kind: stack.enter_context(world(key, keep=False)) for kind, (key, _) in KINDS.items()}
+        rows = [row for kind, far_side in sides.items() for row in _rows(kind, far_side, chosen)]
+        report = reported("reconnect", rows, chosen, sides["EC"].homeservers)
     print(table(report.samples))
-    for kind in chains:
-        for contender in (OURS, WITHOUT, PLAIN_RESUMING, RAW, RAW_WITHOUT):
-            ratio = report.ratio(f"{kind}: {contender}", f"{kind}: {PLAIN}", "CPU us")
-            report.notes[f"{kind}: {contender} / plain"] = ratio
-            print(f"{kind}: {contender}: {ratio:.2f} of a plain Agent's")
+    for kind, (_, contenders) in KINDS.items():
+        for who in (each for each in contenders if each != PLAIN):
+            tell_ratios(report, f"{kind}: {who}", f"{kind}: {PLAIN}", "CPU us", "requests/s")
+        tell_ratios(report, f"{kind}: {OURS}", f"{kind}: {SYNAPSE}", "CPU us", "requests/s")
     finish(report, chosen)
 
 

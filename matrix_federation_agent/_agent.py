@@ -25,6 +25,7 @@ from ._connect.requests import RequestWriter, require_method
 from ._counters import Counters
 from ._discovery.answers import NameService
 from ._discovery.hosts import HostLookup, address_queries
+from ._discovery.hosts_file import HostsFile
 from ._discovery.name_servers import NameServerResolver, SystemNameServers
 from ._discovery.remembering import IPV4, IPV6, Remembering
 from ._discovery.resolution import Discovery
@@ -156,17 +157,19 @@ class MatrixFederationAgent:
         names = NameService(reactor, discovery_policy)
         ipv6, ipv4 = address_queries(asked)
         addresses_known = (remembering.addresses(IPV6, names, ipv6), remembering.addresses(IPV4, names, ipv4))
-        hosts = HostLookup(reactor, addresses_known, hostnames, discovery_policy.dns_timeout)
+        hosts_file = HostsFile(reactor, discovery_policy.dns_timeout)
+        hosts = HostLookup(reactor, addresses_known, hostnames, discovery_policy.dns_timeout, hosts_file)
         trusted, watch = _watched_trust(reactor, trust or TrustPolicy(), counted)
         permitted, through = addresses or AddressPolicy(), proxies or ProxyPolicy()
         dialer = Dialer(reactor, trusted, permitted, policy, hosts, proxies=through, outcomes=Outcomes(counted))
         pool = ConnectionPool(reactor, dialer, policy, counted)
+        dialer.room.make = pool.make_room
         limit = policy.max_head_bytes + discovery_policy.well_known_max_bytes
         fetcher = WellKnownFetcher(
             reactor, lambda: Exchange(reactor, dialer, policy, user_agent, limit, pool.slots), discovery_policy
         )
         services = ServiceLookup(remembering.services(names, service_query(asked)))
-        found = Discovery(remembering.delegations(fetcher.fetch), services, hosts, discovery_policy, rng)
+        found = Discovery(remembering.delegations(fetcher.fetch), services, discovery_policy, rng)
         return cls(found, remembering, dialer, pool, trusted, watch, user_agent, counted)
 
     def request(
@@ -237,7 +240,7 @@ class MatrixFederationAgent:
 
         @raise InvalidServerName: when the name is none.
         """
-        self._discovery.forget(None if server_name is None else _named(server_name))
+        self._remembering.forget(None if server_name is None else self._discovery.hosts_of(_named(server_name)))
 
     def connections(self) -> list[Connections]:
         """

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ._route import Step
+
 if TYPE_CHECKING:
-    from ._route import Step
+    from ._discovery.delegation import DelegationEntry
     from ._server_name import ServerName
 
 
@@ -22,13 +24,14 @@ class Identity:
     @ivar effective: fixes C{Host}, the certificate name, SNI and the key in
         the connection pool.  Nothing that DNS says is in it.
     @ivar delegated: whether C{.well-known} named C{effective}.
-    @ivar step: what C{.well-known} said, where it was asked.
+    @ivar learned: what is remembered of its C{.well-known}, where that was
+        asked.
     """
 
     server_name: ServerName
     effective: ServerName
     delegated: bool = False
-    step: Step | None = None
+    learned: DelegationEntry | None = attrs.field(default=None, eq=False, repr=False)
 
     @property
     def asked(self) -> str:
@@ -36,3 +39,13 @@ class Identity:
         The name that was asked for, as text.
         """
         return str(self.server_name)
+
+    @property
+    def step(self) -> Step | None:
+        """
+        What C{.well-known} said, where it was asked.
+        """
+        if self.learned is None:
+            return None
+        # Put into words here, because no request needs them.
+        return Step("3", f"https://{self.server_name}/.well-known/matrix/server: {self.learned.outcome}")

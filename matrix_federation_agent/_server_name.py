@@ -42,15 +42,11 @@ _NOT_IPV6_CHAR = re.compile(r"[^0-9A-Fa-f:.]")
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 
 
-@attrs.frozen
-class _Parts:
-    """
-    What a server name is made of.
-    """
-
-    host: str
-    port: int | None
-    literal: IPv4Address | IPv6Address | None
+_Parts = tuple[str, int | None, IPv4Address | IPv6Address | None]
+"""
+Host, port and literal.  The garbage collector does not look at a tuple of
+texts and numbers again, and thousands of names are remembered.
+"""
 
 
 @attrs.frozen(repr=False)
@@ -93,14 +89,14 @@ class ServerName:
         """
         The host part: a DNS name as given, or an IP address without brackets.
         """
-        return self._parts.host
+        return self._parts[0]
 
     @property
     def port(self) -> int | None:
         """
         The explicit port, or L{None} where there is none.
         """
-        return self._parts.port
+        return self._parts[1]
 
     @property
     def literal(self) -> IPv4Address | IPv6Address | None:
@@ -108,7 +104,7 @@ class ServerName:
         The address when the host is an IP literal, or L{None} when it is a
         DNS name.
         """
-        return self._parts.literal
+        return self._parts[2]
 
     @property
     def tls_name(self) -> str:
@@ -116,7 +112,7 @@ class ServerName:
         What the certificate must name: the host, in lower case, because
         certificates and SNI compare DNS names without case.
         """
-        return self._parts.host.lower()
+        return self.host.lower()
 
     @property
     def without_port(self) -> ServerName:
@@ -160,7 +156,7 @@ def _split(text: str) -> _Parts:
         reason = "an IPv6 address must stand in brackets, and a name has one port"
         raise InvalidServerName(text, reason, position=text.index(":", len(host) + 1))
     literal = _check_name_or_ipv4(text, host)
-    return _Parts(host, _port(text, len(host) + 1) if colon else None, literal)
+    return host, _port(text, len(host) + 1) if colon else None, literal
 
 
 def _split_ipv6(text: str) -> _Parts:
@@ -180,7 +176,7 @@ def _split_ipv6(text: str) -> _Parts:
     rest = text[end + 1 :]
     if rest and not rest.startswith(":"):
         raise InvalidServerName(text, "only a port may follow the bracket", position=end + 1)
-    return _Parts(inner, _port(text, end + 2) if rest else None, literal)
+    return inner, _port(text, end + 2) if rest else None, literal
 
 
 def _port(text: str, start: int) -> int:

@@ -167,6 +167,10 @@ UNUSABLE: list[tuple[str, Callable[[], object]]] = [
     ("well_known_max_bytes", lambda: DiscoveryPolicy(well_known_max_bytes=-1)),
     ("well_known_max_redirects", lambda: DiscoveryPolicy(well_known_max_redirects=1.5)),  # type: ignore[arg-type]
     ("max_remembered", lambda: DiscoveryPolicy(max_remembered=True)),
+    ("well_known_fetches", lambda: DiscoveryPolicy(well_known_fetches=0)),
+    ("well_known_share", lambda: DiscoveryPolicy(well_known_share=0)),
+    ("dns_queries", lambda: DiscoveryPolicy(dns_queries=0)),
+    ("dns_share", lambda: DiscoveryPolicy(dns_share=-1)),
     ("guess_default_port", lambda: DiscoveryPolicy(guess_default_port="no")),  # type: ignore[arg-type]
     ("tcp_timeout", lambda: ConnectionPolicy(tcp_timeout=0)),
     ("max_targets", lambda: ConnectionPolicy(max_targets=0)),
@@ -325,12 +329,18 @@ class DefaultTests(TestCase):
         found = (limits, lifetimes, policy.failure_lifetime)
         self.assertEqual(found, ((15, 51_200, 5), (86_400, 300, 172_800), 60))
 
+    def test_under_pressure(self) -> None:
+        """1000 fetches of 5 s and 2000 queries of 3 s while others wait."""
+        policy = DiscoveryPolicy()
+        found = (policy.well_known_fetches, policy.well_known_share, policy.dns_queries, policy.dns_share)
+        self.assertEqual(found, (1000, 5, 2000, 3))
+
     def test_dns(self) -> None:
-        """10 s a lookup, 100 at a time; 30 s to a day, at most 1 h for an absence; no guesses; 20,000 entries."""
+        """10 s a lookup, 2000 at a time; 30 s to a day, at most 1 h for an absence; no guesses; 20,000 entries."""
         policy = DiscoveryPolicy()
         bounds = (policy.dns_minimum, policy.dns_maximum, policy.dns_negative_maximum)
         found = (policy.dns_timeout, policy.dns_queries, bounds, policy.guess_default_port, policy.max_remembered)
-        self.assertEqual(found, (10, 100, (30, 86_400, 3_600), False, 20_000))
+        self.assertEqual(found, (10, 2000, (30, 86_400, 3_600), False, 20_000))
 
     def test_connections(self) -> None:
         """Each limit of a connection has the default that the design names."""

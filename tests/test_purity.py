@@ -30,7 +30,7 @@ PURE = [
         "_discovery.delegation",
         "_discovery.routing",
         "_discovery.cache",
-        "_connect.addresses",
+        *(f"_connect.{name}" for name in ("addresses", "attempts", "candidates", "order", "places")),
         "_connect.http_connect",
         "_connect.negotiation",
         "_connect.socks5",

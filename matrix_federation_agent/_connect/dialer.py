@@ -13,58 +13,45 @@ from .._discovery.routing import Target
 from .._policies import ProxyPolicy
 from .._server_name import ServerName
 from .._tls.verification import VerifiedConnectionCreator
-from ..errors import AddressDenied, Attempt, FederationError, TimedOut, summarised
-from .addresses import denied_by, interleaved
+from ..errors import Attempt, FederationError, TimedOut
+from .addresses import interleaved
+from .attempts import Begun
+from .candidates import Candidates, judged, known
+from .course import ConnectionCourse
 from .handshake import ByteBudget, HandshakeGate, TrustReplaced, VerifiedTLSFactory
 from .open_connections import OpenConnections
+from .order import Order
 from .outcomes import Outcomes
+from .places import Places
 from .proxies import ProxyDialer, resolves_here
-from .tcp import connect_tcp
+from .race import Race
+from .tcp import Patience, Room, connect_tcp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from twisted.internet.interfaces import IProtocol, IProtocolFactory
 
-    from .._discovery.hosts import HostLookup
+    from .._discovery.hosts import FamilyLookup, HostLookup
     from .._identity import Identity
     from .._policies import Address, AddressPolicy, ConnectionPolicy, Proxy
     from .._reactor import IReactor
     from .._tls.trust import Trust
-
-
-@attrs.frozen
-class Candidates:
-    """
-    The addresses behind one target.
-
-    @ivar permitted: those that may be dialled, in order.
-    @ivar refused: what is wrong with the others, or why there is none.
-    @ivar proxy: through which they are dialled, or L{None}.
-    """
-
-    permitted: tuple[Address, ...]
-    refused: tuple[Attempt, ...]
-    proxy: Proxy | None = None
-
-    @property
-    def dialled(self) -> tuple[Address | None, ...]:
-        """
-        What to dial, in order; L{None} is the target itself, for a proxy to
-        find.
-        """
-        return self.permitted if self.proxy is None or self.permitted or self.refused else (None,)
+    from .families import Lookup
 
 
 @attrs.frozen(eq=False)
 class Dialer:
     """
-    Connects to a server: its targets in order, for each its addresses, and
-    the first connection whose certificate is verified.
+    Connects to a server: attempts to its addresses race each other, and the
+    first connection whose certificate is verified wins.
 
     @ivar open_connections: those that this dialer made and that are open.
     @ivar budget: what peers may send on them, all together.
     @ivar outcomes: notes how handshakes end.
+    @ivar places: where servers answered last.
+    @ivar room: is asked to make room when the system is out of sockets; whoever
+        keeps idle connections sets its C{make}.
     """
 
     _reactor: IReactor
@@ -76,6 +63,8 @@ class Dialer:
     open_connections: OpenConnections = attrs.field(factory=OpenConnections)
     budget: ByteBudget = attrs.field(factory=ByteBudget)
     outcomes: Outcomes = attrs.field(factory=Outcomes)
+    places: Places = attrs.field(factory=Places, kw_only=True)
+    room: Room = attrs.field(factory=Room, kw_only=True)
     _resumes: bool = attrs.field(default=True, kw_only=True)
 
     @property
@@ -108,32 +97,18 @@ class Dialer:
         @param factory: builds the protocol, after verification.
         @raise FederationError: when no attempt succeeded; holds them all.
         """
-        attempts: list[Attempt] = []
-
-        def late(seconds: float) -> FederationError:
-            reason = f"no connection within {seconds:g} s" + "".join(f"; {attempt}" for attempt in attempts)
-            return TimedOut(identity.asked, reason, seconds=seconds, attempts=tuple(attempts))
-
-        connecting = self._first(identity, targets[: self._policy.max_targets], factory, attempts)
-        return await within(self._reactor, self._policy.connect_timeout, connecting, late)
-
-    async def _first(
-        self, identity: Identity, targets: Sequence[Target], factory: IProtocolFactory, attempts: list[Attempt]
-    ) -> IProtocol:
-        """
-        Try one target after the other, keeping every failure.
-        """
-        left = self._policy.max_addresses
-        for target in targets:
-            candidates = await self.candidates(identity, target)
-            attempts.extend(candidates.refused)
-            for address in candidates.dialled[:left]:
-                left -= 1
-                try:
-                    return await self.dial(identity, target, address, factory)
-                except FederationError as error:
-                    attempts.append(Attempt(str(target), None if address is None else str(address), error))
-        raise summarised(identity.asked, attempts)
+        tried, effective = targets[: self._policy.max_targets], identity.effective
+        first = self.places.last(effective, tried, self._reactor.seconds())
+        order = Order(tried, self._policy.max_addresses, first)
+        race = Race(self._reactor, self._policy, order, ConnectionCourse(self, identity, factory))
+        try:
+            protocol = await race.run()
+        except FederationError:
+            self.places.forget(effective, tried)
+            raise
+        if race.winner is not None and order.has_choice:
+            self.places.answered(effective, tried, race.winner.place, self._reactor.seconds())
+        return protocol
 
     def proxy_for(self, target: Target) -> Proxy | None:
         """
@@ -147,69 +122,83 @@ class Dialer:
         of a name that a proxy resolves there are none.
         """
         proxy = self.proxy_for(target)
-        if proxy is None or resolves_here(self._proxies, proxy, target.host):
-            return attrs.evolve(await self._resolved(identity, target), proxy=proxy)
-        literal = target.host.literal
-        refused = () if literal is None else self._judged(identity, target, [literal]).refused
-        return Candidates((), refused, proxy)
-
-    async def _resolved(self, identity: Identity, target: Target) -> Candidates:
+        if proxy is not None and not resolves_here(self._proxies, proxy, target.host):
+            return self._left_to(proxy, identity, target)
         try:
             found = await self._hosts.addresses(target.host)
         except FederationError as error:
-            return Candidates((), (Attempt(str(target), None, error),))
-        return self._judged(identity, target, interleaved(found))
+            return Candidates((), (Attempt(str(target), None, error),), proxy)
+        return attrs.evolve(judged(self._addresses, identity.asked, target, interleaved(found)), proxy=proxy)
 
-    def _judged(self, identity: Identity, target: Target, found: list[Address]) -> Candidates:
+    def lookups(self, identity: Identity, target: Target) -> list[Lookup]:
         """
-        Ask the address policy.
+        Find the candidates of a target, as L{candidates} does, by the families
+        of addresses.
         """
-        permitted, refused = [], []
-        for address in found:
-            network = denied_by(self._addresses, address)
-            if network is None:
-                permitted.append(address)
-            else:
-                denied = AddressDenied.by(identity.asked, str(address), network)
-                refused.append(Attempt(str(target), str(address), denied))
-        return Candidates(tuple(permitted), tuple(refused))
+        proxy = self.proxy_for(target)
+        if proxy is not None and not resolves_here(self._proxies, proxy, target.host):
+            return [known(self._left_to(proxy, identity, target))]
+        return [self._judged(identity, target, family) for family in self._hosts.families(target.host)]
+
+    async def _judged(self, identity: Identity, target: Target, family: FamilyLookup) -> Candidates:
+        return judged(self._addresses, identity.asked, target, await family)
+
+    def _left_to(self, proxy: Proxy, identity: Identity, target: Target) -> Candidates:
+        """
+        Leave a name to a proxy; what a literal is, is known without it.
+        """
+        literal = target.host.literal
+        found = () if literal is None else (literal,)
+        return Candidates((), judged(self._addresses, identity.asked, target, found).refused, proxy)
 
     def exemption(self, identity: Identity, target: Target, address: Address | None) -> str | None:
         """
         Tell the rule by which a connection to an address is not verified.
+        """
+        return self._exemption(identity, address, self.proxy_for(target))
+
+    def _exemption(self, identity: Identity, address: Address | None, proxy: Proxy | None) -> str | None:
+        """
         What a proxy says that it connected to proves nothing: through one, no
         network counts.
         """
-        dialled = address if self.proxy_for(target) is None else None
-        return self._trust.generation.policy.exemption(identity.effective, dialled)
+        return self._trust.generation.policy.exemption(identity.effective, address if proxy is None else None)
 
     async def dial(
         self, identity: Identity, target: Target, address: Address | None, factory: IProtocolFactory
     ) -> IProtocol:
         """
-        Make one attempt: TCP, then TLS with the check; anew where the roots
-        were replaced meanwhile.
+        Make one attempt: TCP, then TLS with the check.
+
+        @raise FederationError: when it fails.
+        """
+        until = self._reactor.seconds() + self._policy.connect_timeout
+        return await self.attempt(identity, Begun(target, address, "tcp", until), factory)
+
+    async def attempt(self, identity: Identity, begun: Begun, factory: IProtocolFactory) -> IProtocol:
+        """
+        Make one attempt; anew where the roots were replaced meanwhile.
 
         @raise FederationError: when it fails.
         """
         while True:
             try:
-                return await self._handshake(identity, target, address, factory)
+                return await self._handshake(identity, begun, factory)
             except TrustReplaced:
-                continue
+                begun.phase = "tcp"
 
-    async def _handshake(
-        self, identity: Identity, target: Target, address: Address | None, factory: IProtocolFactory
-    ) -> IProtocol:
+    async def _handshake(self, identity: Identity, begun: Begun, factory: IProtocolFactory) -> IProtocol:
         """
         Connect TCP, be it through a proxy, and await TLS.
         """
-        exemption = self.exemption(identity, target, address)
+        target, address, proxy = begun.target, begun.address, self.proxy_for(begun.target)
+        exemption = self._exemption(identity, address, proxy)
         now, generation = self._reactor.seconds, self._trust.generation
         creator = VerifiedConnectionCreator(generation, identity, target, exemption, now, resumes=self._resumes)
         gate = HandshakeGate(creator, factory)
         tls = VerifiedTLSFactory(creator, gate, self._reactor, self.open_connections, self.budget)
-        await self._reach(identity.asked, target, address, tls)
+        await self._reach(identity.asked, begun, proxy, tls)
+        begun.phase = "tls"
 
         def late(seconds: float) -> FederationError:
             reason = f"the TLS handshake was not finished within {seconds:g} s"
@@ -218,17 +207,19 @@ class Dialer:
         with self.outcomes.noted(creator, target if address is None else address):
             return await within(self._reactor, self._policy.tls_timeout, gate.opened, late)
 
-    async def _reach(self, asked: str, target: Target, address: Address | None, tls: VerifiedTLSFactory) -> None:
+    async def _reach(self, asked: str, begun: Begun, proxy: Proxy | None, tls: VerifiedTLSFactory) -> None:
         """
         Connect TCP, with TLS on it that begins its handshake.
         """
-        proxy = self.proxy_for(target)
+        target, address, patience = begun.target, begun.address, Patience(self.room, begun.until)
         if proxy is not None:
+            begun.phase = "proxy"
             place = target if address is None else Target(_literal(address), target.port)
-            through = ProxyDialer(self._reactor, self._trust, self._policy, self._hosts, self.open_connections)
-            await through.connect(asked, proxy, place, tls)
+            known = (self._reactor, self._trust, self._policy, self._hosts, self.open_connections)
+            await ProxyDialer(*known, patience).connect(asked, proxy, place, tls)
         elif address is not None:
-            await connect_tcp(self._reactor, asked, (address, target.port), tls, self._policy.tcp_timeout)
+            place_here = (address, target.port)
+            await connect_tcp(self._reactor, asked, place_here, tls, self._policy.tcp_timeout, patience)
 
 
 def _literal(address: Address) -> ServerName:

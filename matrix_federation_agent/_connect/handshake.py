@@ -77,8 +77,12 @@ class HandshakeGate(Protocol):
 
     def handshakeCompleted(self) -> None:
         """
-        Let the application in, if the certificate was accepted.
+        Let the application in, if the certificate was accepted, and if
+        somebody still waits for it.
         """
+        if self.opened.called:
+            self.abort()
+            return
         if self._creator.generation.retired:
             # Nothing is sent over roots that were replaced meanwhile.
             self._refuse(self._replaced())

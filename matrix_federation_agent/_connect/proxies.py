@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .._tls.trust import Trust
     from .negotiation import Negotiation
     from .open_connections import OpenConnections
+    from .tcp import Patience
 
 
 def resolves_here(policy: ProxyPolicy, proxy: Proxy, host: ServerName) -> bool:
@@ -58,6 +59,7 @@ class ProxyDialer:
     _policy: ConnectionPolicy
     _hosts: HostLookup
     _open_connections: OpenConnections
+    _patience: Patience
 
     async def connect(self, asked: str, proxy: Proxy, target: Target, tls: IProtocolFactory) -> None:
         """
@@ -125,7 +127,7 @@ class ProxyDialer:
 
     async def _tcp(self, asked: str, proxy: Proxy, address: Address, factory: IProtocolFactory) -> None:
         place, seconds = (address, proxy.port), self._policy.tcp_timeout
-        await _blaming(asked, proxy, connect_tcp(self._reactor, asked, place, factory, seconds))
+        await _blaming(asked, proxy, connect_tcp(self._reactor, asked, place, factory, seconds, self._patience))
 
 
 def _factory(tunnel: Tunnel) -> Factory:

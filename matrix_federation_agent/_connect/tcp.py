@@ -4,32 +4,112 @@ One TCP connection.
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import TimeoutError as TwistedTimeoutError
 from twisted.internet.protocol import ClientFactory
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from ..errors import ConnectionFailed, TimedOut
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.internet.interfaces import IAddress, IConnector, IProtocol, IProtocolFactory
 
     from .._policies import Address
     from .._reactor import IReactor
 
 
+SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""
+What the system says when it is out of sockets.  EADDRNOTAVAIL is none of
+them: of an IPv6 address it means that this machine has no IPv6.
+"""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""
+Seconds until a socket is asked for again; doubling.
+"""
+
+
+class NoSocket(ConnectionFailed):
+    """
+    The system gave no socket; that says nothing about the other side.
+    """
+
+
+def _no_room() -> None:
+    """
+    There is nothing that could be closed.
+    """
+
+
+@attrs.define(eq=False)
+class Room:
+    """
+    Makes room for another socket.
+
+    @ivar make: is called when the system is out of sockets; closes what is
+        not needed now.
+    """
+
+    make: Callable[[], object] = _no_room
+
+
+@attrs.frozen(eq=False)
+class Patience:
+    """
+    How to meet a shortage of sockets: by waiting.
+
+    @ivar room: is asked to make room.
+    @ivar until: when to give up; in seconds, as the reactor counts them.
+    """
+
+    room: Room
+    until: float
+
+
 async def connect_tcp(
+    reactor: IReactor,
+    asked: str,
+    place: tuple[Address, int],
+    factory: IProtocolFactory,
+    seconds: float,
+    patience: Patience,
+) -> None:
+    """
+    Connect TCP, once there is a socket.
+
+    @param asked: the server that errors name.
+    @param place: an address and a port.
+    @param seconds: the limit of one attempt.
+    @raise FederationError: when it is not connected.
+    """
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            return await _connect_once(reactor, asked, place, factory, seconds)
+        except NoSocket as error:
+            if reactor.seconds() + pause >= patience.until:
+                raise ConnectionFailed(asked, error.reason) from error.__cause__
+        patience.room.make()
+        await deferLater(reactor, pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def _connect_once(
     reactor: IReactor, asked: str, place: tuple[Address, int], factory: IProtocolFactory, seconds: float
 ) -> None:
     """
     Connect TCP.
 
-    @param asked: the server that errors name.
-    @param place: an address and a port.
-    @param seconds: the limit.
-    @raise FederationError: when it is not connected.
+    @raise NoSocket: when there is none to connect with.
     """
     address, port = place
     attempt = TCPAttempt(factory)
@@ -41,6 +121,9 @@ async def connect_tcp(
     except TwistedTimeoutError as error:
         raise TimedOut(asked, f"TCP was not connected within {seconds:g} s", seconds=seconds) from error
     except Exception as error:
+        number = getattr(error, "osError", None)
+        if number in SHORTAGES:
+            raise NoSocket(asked, f"there is no socket to connect with: {os.strerror(number).lower()}") from error
         raise ConnectionFailed(asked, Failure(error).getErrorMessage().rstrip(".")) from error
 
 

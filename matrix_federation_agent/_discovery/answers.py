@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.names import dns
 from twisted.names.error import AuthoritativeDomainError, DNSNameError, DomainError
 
-from .._deadlines import within
 from ..errors import TimedOut
+from .places import Places
 from .records import Answer, NoAnswer
 
 if TYPE_CHECKING:
@@ -62,22 +62,17 @@ class NameService:
     """
 
     def __init__(self, clock: IReactorTime, policy: DiscoveryPolicy) -> None:
-        self._clock = clock
-        self._policy = policy
         # Each query is a UDP socket in twisted.names.
-        self._places = DeferredSemaphore(policy.dns_queries)
+        self._places = Places(clock, policy.dns_queries, policy.dns_timeout, policy.dns_share, _late)
 
     async def ask(self, query: Query, name: str) -> Answer[Any] | NoAnswer:
         """
         Ask for the records of a name, in turn and within the time limit.
         """
-        await self._places.acquire()
         try:
-            return await within(self._clock, self._policy.dns_timeout, answer_of(query, name), _late)
+            return await self._places.do(lambda: answer_of(query, name))
         except TimedOut as error:
             return NoAnswer(error.reason)
-        finally:
-            self._places.release()
 
 
 def _late(seconds: float) -> TimedOut:

@@ -22,7 +22,10 @@ class BoundedMap(Generic[V]):
     """
 
     limit: int
-    _entries: OrderedDict[str, tuple[V, int]] = attrs.field(init=False, factory=OrderedDict, repr=False)
+    _entries: OrderedDict[str, V] = attrs.field(init=False, factory=OrderedDict, repr=False)
+    # Of heavy ones only, and apart from them: what holds an entry is one more
+    # object for the garbage collector.
+    _heavy: dict[str, int] = attrs.field(init=False, factory=dict, repr=False)
     _weight: int = attrs.field(init=False, default=0, repr=False)
 
     def get(self, key: str) -> V | None:
@@ -33,7 +36,7 @@ class BoundedMap(Generic[V]):
         if entry is None:
             return None
         self._entries.move_to_end(key)
-        return entry[0]
+        return entry
 
     def put(self, key: str, value: V, weight: int = 1) -> int:
         """
@@ -42,8 +45,10 @@ class BoundedMap(Generic[V]):
         @return: how many others had to leave.
         """
         self._drop(key)
-        self._entries[key] = (value, weight)
+        self._entries[key] = value
         self._weight += weight
+        if weight != 1:
+            self._heavy[key] = weight
         evicted = 0
         while self._weight > self.limit:
             self.drop_oldest()
@@ -64,14 +69,15 @@ class BoundedMap(Generic[V]):
             self._drop(one)
 
     def _drop(self, key: str) -> None:
-        _, weight = self._entries.pop(key, (None, 0))
-        self._weight -= weight
+        if key in self._entries:
+            del self._entries[key]
+            self._weight -= self._heavy.pop(key, 1)
 
     def items(self) -> Iterable[tuple[str, V]]:
         """
         List everything, the least recently used first.
         """
-        return [(key, value) for key, (value, _) in self._entries.items()]
+        return list(self._entries.items())
 
     @property
     def weight(self) -> int:

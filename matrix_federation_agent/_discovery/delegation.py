@@ -128,6 +128,14 @@ class DelegationEntry:
         return len(self.summary) + len(str(self.delegation or ""))
 
     @property
+    def outcome(self) -> str:
+        """
+        What came of it, in words: without lifetimes where all is well.
+        """
+        sound = self.delegation is not None and not self.failures
+        return f"delegates to {self.delegation}" if sound else self.summary
+
+    @property
     def barren(self) -> bool:
         """
         Whether no delegation is known.

@@ -4,6 +4,7 @@ Address lookups: the hosts file, then DNS; no threads.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, cast
@@ -12,8 +13,6 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHostResolution, IResolutionReceiver
 from twisted.names import dns
-from twisted.names.hosts import searchFileForAll
-from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from .._deadlines import gathered, within
@@ -24,19 +23,22 @@ from .records import Answer, NoAnswer, RecordsEntry
 from .srv import is_onion
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from twisted.internet.interfaces import IAddress, IHostnameResolver, IReactorTime, IResolver
 
     from .._policies import Address
     from .._server_name import ServerName
-
-HOSTS_FILE = "/etc/hosts"
+    from ..errors import FederationError
+    from .hosts_file import HostsFile
 
 MAXIMUM_ADDRESSES = 64
 """
-Addresses of one name that are considered; no honest answer has as many.
+Addresses of one name and family that are considered; no honest answer has as many.
 """
 
 
+FamilyLookup = Coroutine[Deferred[Any], Any, "list[Address]"]
 RecordsMemory = Memory[RecordsEntry[Any], Answer[Any] | NoAnswer]
 
 
@@ -68,7 +70,7 @@ class HostLookup:
     _memories: tuple[RecordsMemory, RecordsMemory]
     _hostnames: IHostnameResolver | None
     _timeout: float
-    _hosts_file: str = HOSTS_FILE
+    _hosts_file: HostsFile
 
     async def addresses(self, host: ServerName) -> list[Address]:
         """
@@ -78,12 +80,35 @@ class HostLookup:
         @return: at least one.
         @raise ResolutionFailed: when there is none.
         """
+        return await _together(host, self.families(host))
+
+    def families(self, host: ServerName) -> list[FamilyLookup]:
+        """
+        Look the addresses of a host up by their families, side by side; one
+        of them failing does not matter while the other has an answer.
+
+        @return: what is to be awaited: for IPv6 and then for IPv4; or one for
+            both, where the name need not be asked for in DNS.  Each ends with
+            addresses, or none, or fails with L{ResolutionFailed}.
+        """
         if host.literal is not None:
-            return [host.literal]
-        found = await (self._from_dns(host) if self._hostnames is None else self._from_hostnames(host, self._hostnames))
-        if not found:
-            raise ResolutionFailed("", f"{host} has no address", name=str(host))
-        return found[:MAXIMUM_ADDRESSES]
+            return [_known([host.literal])]
+        if self._hostnames is not None:
+            return [self._from_hostnames(host, self._hostnames)]
+        try:
+            local = self._hosts_file.found(host)
+        except OSError:
+            return [self._once_readable(host)]
+        return [_known(local)] if local else self._in_dns(host)
+
+    def _in_dns(self, host: ServerName) -> list[FamilyLookup]:
+        return [self._from_dns(host, memory) for memory in self._memories]
+
+    async def _once_readable(self, host: ServerName) -> list[Address]:
+        """
+        Wait for a file descriptor to read the hosts file with.
+        """
+        return await self._hosts_file.addresses(host) or await _together(host, self._in_dns(host))
 
     async def _from_hostnames(self, host: ServerName, hostnames: IHostnameResolver) -> list[Address]:
         """
@@ -92,31 +117,44 @@ class HostLookup:
         _check_not_onion(host)
         receiver = _Receiver()
         hostnames.resolveHostName(receiver, host.host)
-        return _read(await within(self._clock, self._timeout, receiver.complete, lambda limit: _late(host, limit)))
+        found: Deferred[list[str]] = receiver.complete
+        if found.called:
+            # It knew at once: no timer is needed.
+            return _read(await found)
+        texts = await within(self._clock, self._timeout, found, lambda limit: _late(host, limit))
+        return _read(texts)
 
-    async def _from_dns(self, host: ServerName) -> list[Address]:
+    async def _from_dns(self, host: ServerName, memory: RecordsMemory) -> list[Address]:
         """
-        Look into the hosts file, and then ask for A and AAAA side by side; one
-        of them failing does not matter while the other has an answer.
+        Ask for the addresses of one family.
         """
-        local = _read(searchFileForAll(FilePath(self._hosts_file), host.host.encode("ascii")))
-        if local:
-            return local
         _check_not_onion(host)
-        name = host.tls_name
-        entries = await gathered([memory.entry(name) for memory in self._memories])
-        found = _read([text for entry in entries for text in entry.records or ()])
-        failures = [entry.failure for entry in entries if entry.records is None]
-        if failures and not found:
-            raise ResolutionFailed("", f"{host}: {failures[0]}", name=name, temporary=True)
-        return found
+        entry = await memory.entry(host.tls_name)
+        if entry.records is None:
+            raise ResolutionFailed("", f"{host}: {entry.failure}", name=host.tls_name, temporary=True)
+        return _read(entry.records)
 
-    def forget(self, host: str | None) -> None:
-        """
-        Drop what is known about one host, or about all.
-        """
-        for memory in self._memories:
-            memory.forget(None if host is None else host.lower())
+
+async def _together(host: ServerName, families: list[FamilyLookup]) -> list[Address]:
+    """
+    Await all families.
+
+    @return: at least one address.
+    @raise ResolutionFailed: when there is none.
+    """
+    found: list[Address] = []
+    failures: list[ResolutionFailed] = []
+
+    async def look(family: FamilyLookup) -> None:
+        try:
+            found.extend(await family)
+        except ResolutionFailed as failure:
+            failures.append(failure)
+
+    await gathered(list(map(look, families)))
+    if not found:
+        raise unresolved(host, failures)
+    return list(dict.fromkeys(found))
 
 
 def _check_not_onion(host: ServerName) -> None:
@@ -128,11 +166,27 @@ def _check_not_onion(host: ServerName) -> None:
         raise ResolutionFailed("", reason, name=host.tls_name)
 
 
-def _read(texts: list[str]) -> list[Address]:
+def _read(texts: Iterable[str]) -> list[Address]:
     """
-    Read addresses, dropping repetitions.
+    Read addresses, dropping repetitions, and those that are too many.
     """
-    return list(dict.fromkeys(map(ip_address, texts)))
+    return list(dict.fromkeys(map(ip_address, texts)))[:MAXIMUM_ADDRESSES]
+
+
+async def _known(addresses: list[Address]) -> list[Address]:
+    """
+    Tell addresses that need not be looked up.
+    """
+    return addresses
+
+
+def unresolved(host: ServerName, failures: Sequence[FederationError]) -> FederationError:
+    """
+    Tell that a host has no address.
+
+    @param failures: of the lookups of its families.
+    """
+    return failures[0] if failures else ResolutionFailed("", f"{host} has no address", name=str(host))
 
 
 def _late(host: ServerName, limit: float) -> ResolutionFailed:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from twisted.logger import Logger
+
 from .cache import BoundedMap
 from .sharing import SharedWork
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from .._counters import Counters
 
+_log = Logger()
 
 _LIGHT = 512
 """
@@ -144,6 +147,7 @@ class Memory(Generic[E, O]):
         self._shelf = shelf
         self._known: BoundedMap[E] = BoundedMap(limit)
         self._lookups = SharedWork(self._update)
+        self._subscribers: list[Callable[[str, E, E], object]] = []
 
     async def entry(self, name: str) -> E:
         """
@@ -196,8 +200,29 @@ class Memory(Generic[E, O]):
         return loaded if loaded.usable(now) and (awaited or not loaded.due(now)) else None
 
     def _remember(self, name: str, entry: E) -> None:
+        before = self._known.get(name)
         weight = 1 + (len(name) + entry.size) // _LIGHT
         self._count("evictions", self._known.put(name, entry, weight))
+        if before is not None:
+            self._tell(name, before, entry)
+
+    def _tell(self, name: str, before: E, after: E) -> None:
+        for subscriber in tuple(self._subscribers):
+            # Whoever watches must not be able to break what is watched.
+            try:
+                subscriber(name, before, after)
+            except Exception:  # noqa: BLE001 (it is the caller's code)
+                _log.failure("a subscriber of what is known failed")
+
+    def subscribe(self, subscriber: Callable[[str, E, E], object]) -> Callable[[], None]:
+        """
+        Have a callable called whenever an entry takes the place of an older
+        one: with the name, the older and the newer.
+
+        @return: ends the subscription.
+        """
+        self._subscribers.append(subscriber)
+        return lambda: self._subscribers.remove(subscriber)
 
     def _count(self, event: str, number: int = 1) -> None:
         self._counters.add(f"{self._kind}.{event}", number)

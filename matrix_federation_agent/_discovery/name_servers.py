@@ -11,14 +11,18 @@ all of it when the lookup ends, however it ends.
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTCP, IReactorTime, IReactorUDP
 from twisted.names import client, common, dns
 from zope.interface import implementer
+
+from .._descriptors import once_there_are_descriptors, run_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -130,8 +134,15 @@ class LookupScope:
         The operating system draws the port: it is as hard to guess as
         twisted's own draw, and that one hits ports that are taken, or that
         only root may use.
+
+        @raise OSError: when there is no file descriptor left.
         """
-        return self._reactor.listenUDP(0, protocol, interface, maxPacketSize)  # type: ignore[no-any-return]
+        try:
+            return self._reactor.listenUDP(0, protocol, interface, maxPacketSize)  # type: ignore[no-any-return]
+        except CannotListenError as error:
+            # twisted's resolver would try a thousand times if the system as a
+            # whole has none.
+            raise (error.socketError if run_out(error) else error) from None
 
     def connectTCP(
         self,
@@ -199,15 +210,21 @@ class NameServerResolver(common.ResolverBase):
 
     def _lookup(self, name: bytes, cls: int, type: int, timeout: Sequence[int] | None) -> Deferred[Any]:
         """
-        Send one query.  C{ResolverBase} calls this for every kind of lookup.
+        Send one query; where no socket can be had for it, wait for one.
+        C{ResolverBase} calls this for every kind of lookup.
         """
+        query = dns.Query(name, type, cls)
+        attempt = partial(self._attempt, query, timeout or TRIES)
+        return Deferred.fromCoroutine(once_there_are_descriptors(self._reactor, attempt))
+
+    def _attempt(self, query: dns.Query, timeout: Sequence[int]) -> Deferred[Any]:
         scope = LookupScope(self._reactor)
         resolver = client.Resolver(servers=list(self._servers()), timeout=TRIES, reactor=scope)
         resolver.factory = _ScopedTCPFactory(resolver, scope)
         resolver.factory.noisy = False
         # Through the public door of twisted's resolver; any error, even one
         # raised before there is a Deferred, is the lookup's.
-        done = maybeDeferred(resolver.query, dns.Query(name, type, cls), timeout or TRIES)
+        done = maybeDeferred(resolver.query, query, timeout)
 
         def close(result: Any) -> Any:
             scope.close()

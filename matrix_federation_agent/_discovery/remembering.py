@@ -4,7 +4,7 @@ The memories of one agent, which share a policy, counters and a store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -12,7 +12,6 @@ import attrs
 from .delegation import advance
 from .memory import Memory
 from .records import advance_records
-from .routing import SERVICES
 from .serial import (
     dump_addresses,
     dump_delegation,
@@ -22,6 +21,7 @@ from .serial import (
     load_services,
 )
 from .shelf import StoreAccess, StoreShelf
+from .srv import service_names
 
 if TYPE_CHECKING:
     from random import Random
@@ -148,7 +148,7 @@ class Remembering:
         shelf: Shelf[Any] | None = None
         if self._access is not None:
             beyond = self._policy.delegation_maximum if kind == WELL_KNOWN else self._policy.dns_stale_maximum
-            shelf = StoreShelf(self._access, self._store, self._clock, kind, dump, load, beyond)
+            shelf = StoreShelf(self._access, self._clock, kind, dump, load, beyond)
         memory: Memory[Any, Any] = Memory(
             kind, self._clock, look_up, reduce, self._policy.max_remembered, self._counters, shelf
         )
@@ -165,9 +165,18 @@ class Remembering:
         return [
             Known.of(kind, name, entry, now)
             for kind, memory in self.memories.items()
-            for name, entry in memory.items()
-            if hosts is None or name.removeprefix(f"{SERVICES[0]}.").removeprefix(f"{SERVICES[1]}.") in hosts
+            for name, entry in (memory.items() if hosts is None else _of(memory, _names(kind, hosts)))
         ]
+
+    def forget(self, hosts: Collection[str] | None) -> None:
+        """
+        Drop what is remembered, of some hosts or of all.
+
+        @param hosts: DNS names in lower case.
+        """
+        for kind, memory in self.memories.items():
+            for name in [None] if hosts is None else _names(kind, hosts):
+                memory.forget(name)
 
     def end_lookups(self) -> None:
         """
@@ -182,3 +191,17 @@ class Remembering:
         """
         if self._access is not None:
             await self._access.close()
+
+
+def _names(kind: str, hosts: Collection[str]) -> list[str]:
+    """
+    List the names under which one kind of knowledge has some hosts.
+    """
+    return [name for host in hosts for name in (service_names(host) if kind == SRV else [host])]
+
+
+def _of(memory: Memory[Any, Any], names: list[str]) -> Iterator[tuple[str, Entry]]:
+    """
+    List what is known of some names.
+    """
+    return ((name, entry) for name in names if (entry := memory.remembered(name)) is not None)

@@ -24,12 +24,12 @@ from .routing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from .._policies import DiscoveryPolicy
     from .._server_name import ServerName
     from .delegation import Delegation, DelegationEntry, NoDelegation
-    from .hosts import HostLookup
     from .memory import Memory
     from .srv import ServiceLookup, Services
 
@@ -42,7 +42,6 @@ class Discovery:
 
     _delegations: Memory[DelegationEntry, Delegation | NoDelegation]
     _services: ServiceLookup
-    _hosts: HostLookup
     _policy: DiscoveryPolicy
     _rng: Random
 
@@ -53,12 +52,9 @@ class Discovery:
         if is_fixed(name):
             return Identity(name, name)
         entry = await self._delegations.entry(name.tls_name)
-        sound = entry.delegation is not None and not entry.failures
-        found = f"delegates to {entry.delegation}" if sound else entry.summary
-        step = Step("3", f"https://{name}/.well-known/matrix/server: {found}")
         if entry.delegation is None:
-            return Identity(name, name, step=step)
-        return Identity(name, entry.delegation, delegated=True, step=step)
+            return Identity(name, name, learned=entry)
+        return Identity(name, entry.delegation, delegated=True, learned=entry)
 
     async def where(self, identity: Identity, steps: list[Step]) -> list[Target]:
         """
@@ -118,20 +114,32 @@ class Discovery:
             hosts.add(known.delegation.tls_name)
         return hosts.union(*(self._services.remembered_targets(host) for host in hosts))
 
-    def forget(self, name: ServerName | None) -> None:
+    def subscribe(self, subscriber: Callable[[ServerName], object]) -> Callable[[], None]:
         """
-        Drop what is remembered about a name, the name that it delegates to,
-        and the hosts that these lead to, or about all.
+        Have a callable called with the name that answered for a server until
+        now, whenever its host delegates to another one, or to none any more,
+        and nobody else is known to go by that name.
+
+        @return: ends the subscription.
         """
-        if name is None:
-            self._delegations.forget(None)
-            self._services.forget(None)
-            self._hosts.forget(None)
-            return
-        for host in self.hosts_of(name):
-            self._delegations.forget(host)
-            self._services.forget(host)
-            self._hosts.forget(host)
+
+        def replaced(_: str, before: DelegationEntry, after: DelegationEntry) -> None:
+            left = before.delegation
+            if left is not None and left != after.delegation and not self._is_in_use(left):
+                subscriber(left)
+
+        return self._delegations.subscribe(replaced)
+
+    def _is_in_use(self, effective: ServerName) -> bool:
+        """
+        Tell whether a name is known to answer for somebody: for itself, or for
+        whoever delegates to it.  A stranger who delegates to somebody else's
+        name, now and then, must not have anything of theirs dropped.
+        """
+        own = None if is_fixed(effective) else self._delegations.remembered(effective.tls_name)
+        if own is not None and own.delegation is None:
+            return True
+        return any(entry.delegation == effective for _, entry in self._delegations.items())
 
 
 def _step(identity: Identity, service: str | None, found: str) -> Step:

@@ -66,18 +66,21 @@ class StoreAccess:
         self._worked()
         return found
 
-    def do(self, work: Callable[..., Deferred[None]], *arguments: object) -> None:
+    def save(self, kind: str, name: str, text: str, keep: float) -> None:
         """
-        Have the store do something that nobody waits for.
+        Keep a text, unless the store has just failed.  Nobody waits for it.
+
+        @param keep: for how many seconds it is of use.
         """
         if not self._resting():
-            self.insist(work, *arguments)
+            maybeDeferred(self._store.save, kind, name, text, keep).addBoth(self._done)
 
-    def insist(self, work: Callable[..., Deferred[None]], *arguments: object) -> None:
+    def forget(self, kind: str, name: str | None) -> None:
         """
-        Have the store do something even when it has just failed.
+        Drop one text, or all of a kind, even if the store has just failed.
+        Nobody waits for it.
         """
-        maybeDeferred(work, *arguments).addBoth(self._done)
+        maybeDeferred(self._store.forget, kind, name).addBoth(self._done)
 
     def _resting(self) -> bool:
         """
@@ -162,7 +165,6 @@ class StoreShelf(Generic[E]):
     """
 
     _access: StoreAccess
-    _store: Any
     _clock: IReactorTime
     _kind: str
     _dump: Callable[[E], str]
@@ -188,7 +190,7 @@ class StoreShelf(Generic[E]):
         Keep an entry for as long as it is of use.
         """
         keep = max(1.0, entry.expires + self._beyond - self._clock.seconds())
-        self._access.do(self._store.save, self._kind, name, self._dump(entry), keep)
+        self._access.save(self._kind, name, self._dump(entry), keep)
 
     def forget(self, name: str | None) -> None:
         """
@@ -199,4 +201,4 @@ class StoreShelf(Generic[E]):
             self._all_dropped = now
         else:
             self._dropped.put(name, now)
-        self._access.insist(self._store.forget, self._kind, name)
+        self._access.forget(self._kind, name)

@@ -79,20 +79,17 @@ class ServiceLookup:
         List the targets of a host's SRV records, in lower case, without asking
         anybody.
         """
-        known = [self._memory.remembered(_query_name(service, host)) for service in SERVICES]
+        known = [self._memory.remembered(name) for name in service_names(host)]
         records = [record for entry in known if entry is not None for record in entry.records or ()]
         return {record.target.decode("latin-1").lower() for record in records}
-
-    def forget(self, host: str | None) -> None:
-        """
-        Drop what is known about one host, or about all.
-        """
-        if host is None:
-            self._memory.forget(None)
-            return
-        for service in SERVICES:
-            self._memory.forget(_query_name(service, host))
 
 
 def _query_name(service: str, host: str) -> str:
     return f"{service}.{host.lower()}"
+
+
+def service_names(host: str) -> list[str]:
+    """
+    List the names under which a host's SRV records are asked for.
+    """
+    return [_query_name(service, host) for service in SERVICES]

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import attrs
 from twisted.internet.defer import CancelledError
 
-from .._deadlines import within
 from .._reading import read_body
 from .._server_name import ServerName
 from .._uri import HTTPS, RequestURI, follow_location
 from ..errors import FederationError, TimedOut
 from .delegation import BODY_STATUS, NoDelegation, read_delegation
 from .freshness import freshness
+from .places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,26 +47,32 @@ class WellKnownFetcher:
     _clock: IReactorTime
     _new_exchange: Callable[[], Exchange]
     _policy: DiscoveryPolicy
+    _places: Places = attrs.field(init=False)
+
+    @_places.default
+    def _bound(self) -> Places:
+        policy = self._policy
+        return Places(self._clock, policy.well_known_fetches, policy.well_known_timeout, policy.well_known_share, _late)
 
     async def fetch(self, host: str) -> Delegation | NoDelegation:
         """
-        Fetch, within the time limit.  There is no failure: whatever goes
-        wrong is the lack of a delegation, with its reason.
+        Fetch, in turn and within the time limit.  There is no failure:
+        whatever goes wrong is the lack of a delegation, with its reason.
 
         @param host: a DNS name.
         """
-        exchange = self._new_exchange()
-
-        def late(seconds: float) -> FederationError:
-            return TimedOut(host, f"the whole fetch took longer than {seconds:g} s", seconds=seconds, phase="http")
-
         try:
-            start = RequestURI(HTTPS, ServerName(host), PATH)
-            return await within(self._clock, self._policy.well_known_timeout, self._follow(exchange, start), late)
+            return await self._places.do(lambda: self._fetch(host))
         except CancelledError:
             raise
         except FederationError as error:
             return NoDelegation(error.reason, temporary=True)
+
+    async def _fetch(self, host: str) -> Delegation | NoDelegation:
+        start = RequestURI(HTTPS, ServerName(host), PATH)
+        exchange = self._new_exchange()
+        try:
+            return await self._follow(exchange, start)
         finally:
             exchange.abort()
 
@@ -97,3 +103,7 @@ class WellKnownFetcher:
             response.headers.getRawHeaders(name, []) for name in (b"cache-control", b"expires", b"date", b"age")
         )
         return attrs.evolve(outcome, asked=freshness(cache_control, expires, date, age, self._clock.seconds()))
+
+
+def _late(seconds: float) -> FederationError:
+    return TimedOut("", f"the whole fetch took longer than {seconds:g} s", seconds=seconds, phase="http")

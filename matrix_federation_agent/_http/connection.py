@@ -4,6 +4,8 @@ One connection to a server, which carries one request after the other.
 
 from __future__ import annotations
 
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import attrs
@@ -21,11 +23,12 @@ from .head import HeadLimits, MalformedResponse
 from .reading import ResponseReader
 from .response import Body, Response
 from .sending import Upload
+from .watch import Deadline, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from twisted.internet.interfaces import IReactorTime
     from twisted.web.http_headers import Headers
     from twisted.web.iweb import IBodyProducer, IResponse
 
@@ -102,7 +105,7 @@ class HTTPConnection(Protocol):
         self._write: Callable[[bytes], object]
         self._gone = False
         self._paused = False
-        self._timer: IDelayedCall | None = None
+        self._watch = Watch(clock, self._deadline, self._give_up)
         self._sent = self._moved = 0.0
         # Of the request under way:
         self._request: Request | None = None
@@ -139,8 +142,7 @@ class HTTPConnection(Protocol):
         answered: Deferred[IResponse] = Deferred(self._cancel)
         self._answered = answered
         self._sent = self._moved = self._clock.seconds()
-        if self._timer is None:
-            self._watch(self._sent)
+        self._watch.begin()
         body = request.body
         if isinstance(body, bytes):
             self._write(request.head + body)
@@ -287,8 +289,7 @@ class HTTPConnection(Protocol):
         if self._paused:
             self._paused = False
             self._note()
-            if self._timer is None:
-                self._watch(self._moved)
+            self._watch.begin()
             self.transport.resumeProducing()
 
     def abort(self) -> None:
@@ -296,7 +297,7 @@ class HTTPConnection(Protocol):
         Drop the connection at once.
         """
         self._go()
-        self._stop_timer()
+        self._watch.stop()
         self.transport.abortConnection()  # type: ignore[no-untyped-call]
 
     def leave(self) -> None:
@@ -304,8 +305,8 @@ class HTTPConnection(Protocol):
         Say farewell and close, without waiting for an answer.
         """
         self._go()
-        if self._timer is None:
-            self._timer = self._clock.callLater(self._policy.silence_timeout, self._look)
+        self._note()
+        self._watch.begin()
         self.transport.leave()
 
     def _go(self) -> None:
@@ -317,7 +318,7 @@ class HTTPConnection(Protocol):
         """
         It was closed, by either side.
         """
-        self._stop_timer()
+        self._watch.stop()
         request, reader, answered = self._request, self._reader, self._answered
         body, upload = self._body, self._upload
         self._forget()
@@ -329,49 +330,37 @@ class HTTPConnection(Protocol):
         elif body is not None and reader is not None:
             body.end(_end_of_body(reader, reason))
 
-    def _watch(self, now: float) -> None:
+    def _deadline(self) -> Deadline | None:
         """
-        Look again when the request that is under way may be late.  The one
-        timer is neither moved with every byte nor stopped with every
-        response: it may fire once while nothing is under way.
+        Tell what has to happen next.  While the reader of a body pauses,
+        nothing has to; a body that nobody reads keeps a connection from
+        others.
         """
-        deadline = self._deadline()
-        if deadline is not None:
-            self._timer = self._clock.callLater(max(0.0, deadline[0] - now), self._look)
-
-    def _look(self) -> None:
-        self._timer = None
+        silence = partial(Deadline, self._moved + self._policy.silence_timeout, self._policy.silence_timeout)
         if self._gone:
-            # The peer takes not even the farewell.
+            return silence("the farewell was not taken for")
+        if self._request is None:
+            return None
+        if self._paused:
+            is_read = self._body is not None and self._body.has_reader
+            return None if is_read else silence("nobody read the body for")
+        silent = silence("no byte came or went for")
+        if self._answered is None:
+            return silent
+        limit = self._policy.response_timeout
+        late = Deadline(self._sent + limit, limit, "no response within")
+        return min(late, silent, key=attrgetter("when"))
+
+    def _give_up(self, deadline: Deadline) -> None:
+        """
+        It is too late.
+        """
+        request = self._request
+        if request is None:
             self.transport.abortConnection()  # type: ignore[no-untyped-call]
             return
-        now, deadline, request = self._clock.seconds(), self._deadline(), self._request
-        if deadline is None or request is None:
-            return
-        when, seconds, reason = deadline
-        if now < when:
-            self._watch(now)
-        else:
-            self._fail(TimedOut(request.asked, f"{reason} {seconds:g} s", seconds=seconds, phase="http"))
-
-    def _deadline(self) -> tuple[float, float, str] | None:
-        """
-        Tell until when something has to happen; the limit; and what is wrong
-        otherwise.  While the reader of a body pauses, nothing has to.
-        """
-        if self._request is None or self._paused:
-            return None
-        silence = (self._moved + self._policy.silence_timeout, self._policy.silence_timeout, "no byte came or went for")
-        if self._answered is None:
-            return silence
-        return min(
-            (self._sent + self._policy.response_timeout, self._policy.response_timeout, "no response within"), silence
-        )
-
-    def _stop_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+        words = f"{deadline.reason} {deadline.seconds:g} s"
+        self._fail(TimedOut(request.asked, words, seconds=deadline.seconds, phase="http"))
 
 
 def _end_of_body(reader: ResponseReader, reason: Failure) -> Failure:

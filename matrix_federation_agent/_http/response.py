@@ -83,6 +83,13 @@ class Body:
         self._ended: Failure | None = None
         self._paused = self._busy = self._aborted = self._told = False
 
+    @property
+    def has_reader(self) -> bool:
+        """
+        Whether somebody reads it.
+        """
+        return self._reader is not None
+
     def deliver(self, reader: IProtocol) -> None:
         """
         Let a protocol read.

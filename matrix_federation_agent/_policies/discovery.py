@@ -15,6 +15,10 @@ class DiscoveryPolicy:
     How a server is found.  Lengths of time are in seconds.
 
     @ivar well_known_timeout: for the whole fetch, redirects included.
+    @ivar well_known_fetches: that are under way at the same time; others wait
+        in order, and the time limit counts from when they begin.
+    @ivar well_known_share: how long a fetch may take while others wait for
+        their turn.
     @ivar well_known_max_bytes: of a C{.well-known} body (Synapse: 50 KiB).
     @ivar well_known_max_redirects: hops that are followed.
     @ivar delegation_default: how long a delegation is remembered that says
@@ -29,7 +33,9 @@ class DiscoveryPolicy:
     @ivar jitter: the part by which defaults and back-off are spread.
     @ivar dns_timeout: for one lookup, retries included.
     @ivar dns_queries: that are under way at the same time; others wait in
-        order.
+        order, and the time limit counts from when they begin.
+    @ivar dns_share: how long a lookup may take while others wait for their
+        turn: time to ask each of three name servers once (resolv.conf(5)).
     @ivar dns_minimum: an answer is remembered by its TTL, and at least this
         long.
     @ivar dns_maximum: and at most this long.
@@ -50,6 +56,8 @@ class DiscoveryPolicy:
     """
 
     well_known_timeout: float = seconds(15.0)
+    well_known_fetches: int = positive_count(1000)
+    well_known_share: float = seconds(5.0)
     well_known_max_bytes: int = count(50 * 1024)
     well_known_max_redirects: int = count(5)
     delegation_default: float = seconds(24 * 3600.0)
@@ -60,7 +68,8 @@ class DiscoveryPolicy:
     failure_maximum: float = seconds(3600.0)
     jitter: float = attrs.field(default=0.1, validator=fraction)
     dns_timeout: float = seconds(10.0)
-    dns_queries: int = positive_count(100)
+    dns_queries: int = positive_count(2000)
+    dns_share: float = seconds(3.0)
     dns_minimum: float = seconds(30.0)
     dns_maximum: float = seconds(24 * 3600.0)
     dns_negative_maximum: float = seconds(3600.0)

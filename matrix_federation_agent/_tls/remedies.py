@@ -52,7 +52,7 @@ class Mismatch:
         is not asked: for IP literals, names with a port (specification, steps
         1 and 2) and https URIs.
         """
-        if self.identity.step is None:
+        if self.identity.learned is None:
             return ""
         document = f'{{"m.server": "{name}:{self.target.port}"}}'
         return f"https://{self.identity.asked}/.well-known/matrix/server with {document} would let {name} serve"

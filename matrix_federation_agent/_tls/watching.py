@@ -13,6 +13,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from .._deadlines import shielded
+from .._descriptors import run_out
 from .files import marks
 from .trust import TrustGeneration, named_files
 
@@ -74,8 +75,9 @@ class TrustWatch:
             return
         try:
             loaded = await self._in_thread(lambda: TrustGeneration.load(before.policy))
-        except Exception:  # noqa: BLE001 (whatever it is, what was trusted before stays)
-            self._refused = seen
+        except Exception as error:  # noqa: BLE001 (whatever it is, what was trusted before stays)
+            # That there was no file descriptor says nothing about the files.
+            self._refused = None if run_out(error) else seen
             self._trust.note_failure()
             _log.failure("files of the trust policy have changed and cannot be used; what was trusted before stays")
             return

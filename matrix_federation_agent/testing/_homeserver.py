@@ -1,25 +1,20 @@
 """
-Homeservers, and how those behave that have a fault.
+Homeservers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from weakref import WeakSet
 
 import attrs
-from twisted.web.http import Request
-from twisted.web.server import NOT_DONE_YET
+from twisted.web.http import HTTPChannel, Request
 
 from ._connections import TrackedFactory
 from ._faults import Fault
+from ._misconduct import MISCONDUCT, close_without_a_word
 from ._received import ReceivedRequest, json_answer
 from ._signing import SigningKey
 from ._well_known import WellKnownHost
-
-_CUT_OFF_LENGTH = 1000
-"""
-Bytes that a response announces, of which it sends fewer.
-"""
 
 
 @attrs.define(eq=False)
@@ -50,6 +45,7 @@ class VirtualServer:
     well_known: WellKnownHost | None = None
     signing_key: SigningKey = attrs.field(factory=SigningKey)
     _listener: TrackedFactory | None = None
+    _used: WeakSet[HTTPChannel] = attrs.field(factory=WeakSet)
 
     @property
     def connections(self) -> int:
@@ -72,41 +68,23 @@ class VirtualServer:
 
         @param request: the request, completely received.
         @param now: seconds since the epoch.
-        @return: the body, or L{NOT_DONE_YET}.
+        @return: the body, or C{NOT_DONE_YET}.
         """
         if self.well_known is not None and request.path == self.well_known.path.encode("ascii"):
             return self.well_known.answer(request)
         received = ReceivedRequest.of(request)
         self.requests.append(received)
-        if self.fault is not None and self.fault in _MISCONDUCT:
-            return _MISCONDUCT[self.fault](request)
+        if self.fault is not None and self.fault in MISCONDUCT:
+            return MISCONDUCT[self.fault](request)
+        if self.fault is Fault.STALE and self._was_used(request.channel):
+            return close_without_a_word(request)
         if request.path == b"/_matrix/federation/v1/version":
             return json_answer(request, 200, {"server": {"name": "LoopbackFederation", "version": "1"}})
         if request.path == b"/_matrix/key/v2/server":
             return json_answer(request, 200, self.signing_key.key_object(self.server_name, now))
         return json_answer(request, 200, received.echo())
 
-
-def _server_error(request: Request) -> bytes:
-    return json_answer(request, 500, {"errcode": "M_UNKNOWN", "error": "Internal server error"})
-
-
-def _not_http(request: Request) -> int:
-    request.channel.write(b"220 mail.example ESMTP ready\r\n")
-    request.channel.loseConnection()
-    return NOT_DONE_YET
-
-
-def _cut_off(request: Request) -> int:
-    request.setHeader(b"content-length", b"%d" % _CUT_OFF_LENGTH)
-    request.write(b'{"server": {"name": "Loop')
-    request.channel.loseConnection()
-    return NOT_DONE_YET
-
-
-_MISCONDUCT: Mapping[Fault, Callable[[Request], bytes | int]] = {
-    Fault.SILENT: lambda _: NOT_DONE_YET,
-    Fault.SERVER_ERROR: _server_error,
-    Fault.NOT_HTTP: _not_http,
-    Fault.CUT_OFF: _cut_off,
-}
+    def _was_used(self, connection: HTTPChannel) -> bool:
+        used = connection in self._used
+        self._used.add(connection)
+        return used

@@ -4,7 +4,8 @@ Tests of C{matrix_federation_agent._connect.dialer}.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from errno import EMFILE
 from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +18,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from matrix_federation_agent import AddressPolicy, ConnectionPolicy, ServerName
-from matrix_federation_agent._connect.dialer import Candidates, Dialer
+from matrix_federation_agent._connect.candidates import Candidates
+from matrix_federation_agent._connect.dialer import Dialer
 from matrix_federation_agent._discovery.hosts import HostLookup
 from matrix_federation_agent._discovery.routing import Target
 from matrix_federation_agent._policies import Address
@@ -46,6 +48,12 @@ class FakeHosts:
 
     def __init__(self, known: dict[str, Sequence[str]]) -> None:
         self._known = known
+
+    def families(self, host: ServerName) -> list[Coroutine[Any, Any, list[Address]]]:
+        """
+        Find the addresses of a host at once, of both families.
+        """
+        return [self.addresses(host)]
 
     async def addresses(self, host: ServerName) -> list[Address]:
         """
@@ -238,6 +246,177 @@ class ErrorTests(DialerCase):
         self.assertIs(type(self.failed(connecting)), ConnectionFailed)
 
 
+class RaceTests(DialerCase):
+    """
+    Attempts beside each other.
+    """
+
+    def begin_two(self) -> tuple[Deferred[IProtocol], Wire, Wire]:
+        """
+        Have two handshakes under way.
+        """
+        connecting = self.connect(
+            self.dialer(ConnectionPolicy(tls_timeout=60), a=["192.0.2.1", "192.0.2.2"]), "a.example"
+        )
+        first = self.accept("ex.com")
+        self.reactor.advance(0.25)
+        return connecting, first, self.accept("ex.com")
+
+    def test_D12_the_first_verified_connection(self) -> None:
+        """
+        The first whose certificate is verified wins, whichever began first, and the others are aborted.
+        """
+        connecting, first, second = self.begin_two()
+        second.pump()
+        self.assertIs(self.successResultOf(connecting), self.applications.built[0])
+        aborted = [one.client.transport.disconnected for one in (first, second)]
+        self.assertEqual((aborted, self.reactor.getDelayedCalls()), ([True, False], []))
+
+    def test_one_application(self) -> None:
+        """
+        Of two handshakes that end in the same turn of the reactor one builds an application.
+        """
+        connecting, first, second = self.begin_two()
+        first.pump()
+        self.assertIs(self.successResultOf(connecting), self.applications.built[0])
+        self.assertEqual((len(self.applications.built), second.client.transport.disconnected), (1, True))
+
+    def test_a_bad_certificate_does_not_win(self) -> None:
+        """
+        The slower one with the right certificate does.
+        """
+        connecting = self.connect(self.dialer(a=["192.0.2.1", "192.0.2.2"]), "a.example")
+        first = self.accept("ex.com")
+        self.reactor.advance(0.25)
+        self.accept("ex.org").pump()
+        self.assertNoResult(connecting)
+        first.pump()
+        self.successResultOf(connecting)
+
+    def test_how_far_an_attempt_was(self) -> None:
+        """
+        At the deadline each attempt is told of with its phase.
+        """
+        connecting, _, _ = self.begin_two()
+        self.reactor.advance(30)
+        told = [(one.phase, one.error.reason) for one in self.failed(connecting).attempts]
+        self.assertEqual(told, [("tls", "not finished within 30 s")] * 2)
+
+
+class LastAnswerTests(DialerCase):
+    """
+    What answered last is tried first.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have the second target answer.
+        """
+        super().setUp()
+        self.tried = self.dialer(a=["192.0.2.1"], b=["192.0.2.2", "192.0.2.3"])
+        self.begin()
+        self.refuse()
+        self.accept("ex.com").pump()
+        self.reactor.tcpClients.clear()
+
+    def begin(self, dialer: Dialer | None = None) -> Deferred[IProtocol]:
+        """
+        Connect to both.
+        """
+        return self.connect(dialer or self.tried, "a.example", "b.example")
+
+    def test_next_time(self) -> None:
+        """
+        Its address is dialled at once, and the first target after that.
+        """
+        connecting = self.begin()
+        self.refuse()
+        self.assertEqual(self.dialled, ["192.0.2.2 8448", "192.0.2.1 8448"])
+        connecting.cancel()
+        self.failureResultOf(connecting, CancelledError)
+
+    def test_a_scoped_dialer(self) -> None:
+        """
+        It knows as much.
+        """
+        self.begin(self.tried.scoped(self.tried.budget)).addErrback(lambda _: None)
+        self.assertEqual(self.dialled, ["192.0.2.2 8448"])
+
+    def test_when_all_have_failed(self) -> None:
+        """
+        Nothing is preferred any more.
+        """
+        connecting = self.begin()
+        for _ in range(3):
+            self.refuse()
+        self.failed(connecting)
+        self.reactor.tcpClients.clear()
+        self.begin().addErrback(lambda _: None)
+        self.assertEqual(self.dialled, ["192.0.2.1 8448"])
+
+    def test_when_another_answers(self) -> None:
+        """
+        That one is preferred.
+        """
+        self.begin()
+        self.refuse()
+        self.refuse()
+        self.accept("ex.com").pump()
+        self.reactor.tcpClients.clear()
+        self.begin().addErrback(lambda _: None)
+        self.assertEqual(self.dialled, ["192.0.2.3 8448"])
+
+    def test_after_ten_minutes(self) -> None:
+        """
+        The order of the targets counts again.
+        """
+        self.reactor.advance(600)
+        self.begin().addErrback(lambda _: None)
+        self.assertEqual(self.dialled, ["192.0.2.1 8448"])
+
+    def test_who_has_no_choice_is_not_remembered(self) -> None:
+        """
+        A server with one address takes no memory.
+        """
+        dialer = self.dialer(a=["192.0.2.1"])
+        connecting = self.connect(dialer, "a.example")
+        self.accept("ex.com").pump()
+        self.successResultOf(connecting)
+        self.assertEqual([len(one.places) for one in (dialer, self.tried)], [0, 1])
+
+
+class ShortageTests(DialerCase):
+    """
+    A system that is out of sockets.
+    """
+
+    def test_room_is_made(self) -> None:
+        """
+        Whoever keeps idle connections is asked, and the attempt goes on.
+        """
+        dialer, asked = self.dialer(a=["192.0.2.1"]), []
+        dialer.scoped(dialer.budget).room.make = lambda: asked.append("room")
+        connecting = self.connect(dialer, "a.example")
+        self.refuse(error.ConnectBindError(EMFILE, "words"))
+        self.reactor.advance(0.05)
+        self.accept("ex.com").pump()
+        self.successResultOf(connecting)
+        self.assertEqual((asked, self.reactor.getDelayedCalls()), (["room"], []))
+
+    def test_until_the_deadline(self) -> None:
+        """
+        Then the error says what was missing, of each attempt.
+        """
+        connecting = self.connect(self.dialer(a=["192.0.2.1", "192.0.2.2"]), "a.example")
+        for _ in range(300):
+            for (_, _, factory, *_), connector in zip(self.reactor.tcpClients, self.reactor.connectors, strict=True):
+                factory.clientConnectionFailed(connector, Failure(error.ConnectBindError(EMFILE, "words")))
+            self.reactor.advance(0.1)
+        failed = self.failed(connecting)
+        self.assertEqual([type(failed), len(failed.attempts)], [ConnectionFailed, 2])
+        self.assertIn("too many open files", str(failed))
+
+
 class LimitTests(DialerCase):
     """
     Limits, in counts and in seconds.
@@ -290,7 +469,8 @@ class LimitTests(DialerCase):
         """
         A handshake that is not finished in time is aborted, and the next address is dialled.
         """
-        dialer = self.dialer(ConnectionPolicy(tls_timeout=3), a=["192.0.2.1", "192.0.2.2"])
+        policy = ConnectionPolicy(tls_timeout=3, attempt_delay=5)
+        dialer = self.dialer(policy, a=["192.0.2.1", "192.0.2.2"])
         connecting = self.connect(dialer, "a.example")
         wire = self.accept("ex.com")
         self.reactor.advance(2.9)
@@ -305,7 +485,7 @@ class LimitTests(DialerCase):
 
     def test_connect_timeout(self) -> None:
         """
-        The whole is given up in time, with the attempts so far, and the pending one is stopped.
+        The whole is given up in time, with all attempts, and the pending one is stopped.
         """
         dialer = self.dialer(ConnectionPolicy(connect_timeout=5), a=["192.0.2.1", "192.0.2.2"])
         connecting = self.connect(dialer, "a.example")
@@ -314,8 +494,8 @@ class LimitTests(DialerCase):
         self.reactor.advance(2)
         failed = self.failed(connecting)
         assert isinstance(failed, TimedOut)
-        self.assertEqual((failed.seconds, [one.address for one in failed.attempts]), (5, ["192.0.2.1"]))
-        self.assertTrue(self.reactor.connectors[-1].stoppedConnecting)
+        self.assertEqual((failed.seconds, [one.phase for one in failed.attempts]), (5, ["tcp", "tcp"]))
+        self.assertEqual([one.stoppedConnecting for one in self.reactor.connectors], [True, False])
 
     def test_nothing_is_left_in_the_clock(self) -> None:
         """

@@ -146,6 +146,16 @@ class GateTests(HandshakeCase):
         self.assertEqual((error.code, handshake.applications.built), (None, []))
         self.assertEqual([peer.data for peer in self.peers.built if peer], [b""])
 
+    def test_nobody_waits_any_more(self) -> None:
+        """
+        A handshake that is complete after it was given up builds nothing.
+        """
+        handshake = self.good()
+        handshake.opened.cancel()
+        handshake.gate.handshakeCompleted()
+        self.failureResultOf(handshake.opened, CancelledError)
+        self.assertEqual((handshake.applications.built, handshake.wire.client.transport.disconnected), ([], True))
+
     def test_an_exempt_connection(self) -> None:
         """
         An exempt connection is handed over with any certificate.

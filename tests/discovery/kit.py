@@ -22,6 +22,7 @@ from matrix_federation_agent import Counters, DiscoveryPolicy
 from matrix_federation_agent._discovery.answers import NameService
 from matrix_federation_agent._discovery.delegation import Delegation, NoDelegation
 from matrix_federation_agent._discovery.hosts import HostLookup, address_queries
+from matrix_federation_agent._discovery.hosts_file import HostsFile
 from matrix_federation_agent._discovery.remembering import IPV4, IPV6, Remembering
 from matrix_federation_agent._discovery.resolution import Discovery
 from matrix_federation_agent._discovery.srv import ServiceLookup, service_query
@@ -236,10 +237,11 @@ class Wired:
         self.remembering = Remembering(self.clock, self.policy, rng, self.store, self.counters)
         six, four = address_queries(self.resolver)
         memories = self.remembering.addresses(IPV6, names, six), self.remembering.addresses(IPV4, names, four)
-        self.hosts = HostLookup(self.clock, memories, self.hostnames, self.policy.dns_timeout, self.hosts_file)
+        file = HostsFile(self.clock, self.policy.dns_timeout, self.hosts_file)
+        self.hosts = HostLookup(self.clock, memories, self.hostnames, self.policy.dns_timeout, file)
         self.services = ServiceLookup(self.remembering.services(names, service_query(self.resolver)))
         delegations = self.remembering.delegations(self._fetch)
-        self.discovery = Discovery(delegations, self.services, self.hosts, self.policy, rng)
+        self.discovery = Discovery(delegations, self.services, self.policy, rng)
         self.test.addCleanup(self.remembering.end_lookups)
 
     async def _fetch(self, host: str) -> Delegation | NoDelegation:

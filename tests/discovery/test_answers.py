@@ -180,14 +180,14 @@ class AnswerTests(TestCase):
         self.assertEqual(len(cancelled), 1)
 
 
-class NameServiceTests(TestCase):
+class NameServiceTestCase(TestCase):
     """L{NameService}, with two queries at a time and ten seconds each."""
 
     def setUp(self) -> None:
         """Have a resolver that says nothing."""
         super().setUp()
         self.clock = Clock()
-        self.names = NameService(self.clock, DiscoveryPolicy(dns_queries=2, dns_timeout=10))
+        self.names = NameService(self.clock, DiscoveryPolicy(dns_queries=2, dns_timeout=10, dns_share=10))
         self.begun: list[str] = []
         self.running: dict[str, Deferred[Any]] = {}
 
@@ -206,6 +206,10 @@ class NameServiceTests(TestCase):
     def end(self, name: str) -> None:
         """Answer that there is nothing."""
         self.running[name].callback(([], [], []))
+
+
+class NameServiceTests(NameServiceTestCase):
+    """Whose turn it is, and for how long."""
 
     def test_queries_in_flight_are_limited(self) -> None:
         """Two are asked; the others wait."""
@@ -244,6 +248,25 @@ class NameServiceTests(TestCase):
         asking = self.ask("a")
         self.end("a")
         self.assertEqual((self.successResultOf(asking), self.clock.getDelayedCalls()), (Answer((), None), []))
+
+
+class PressureTests(NameServiceTestCase):
+    """L{NameService}, with name servers that never answer for some names."""
+
+    def setUp(self) -> None:
+        """Have a share of three seconds of the ten."""
+        super().setUp()
+        self.names = NameService(self.clock, DiscoveryPolicy(dns_queries=2, dns_timeout=10, dns_share=3))
+
+    def test_d7_names_that_are_never_answered_for_let_others_in(self) -> None:
+        """While others wait, three seconds of silence are no answer."""
+        asking = [self.ask(name) for name in "abc"]
+        self.clock.advance(2.9)
+        begun = list(self.begun)
+        self.clock.advance(0.1)
+        found = self.successResultOf(asking[0])
+        self.assertEqual((begun, found), (["a", "b"], NoAnswer("no answer within 3 s")))
+        self.assertEqual(self.begun, ["a", "b", "c"])
 
 
 class TwistedNamesTests(TestCase):

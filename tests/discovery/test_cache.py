@@ -96,6 +96,17 @@ class BoundedMapTests(TestCase):
         self.known.forget("d")
         self.assertEqual(self.keys(), "b")
 
+    def test_c15_what_was_heavy_may_be_light(self) -> None:
+        """An entry weighs what it weighed when it was put last, also after it had left."""
+        weights = []
+        for weight in (2, 1, 3):
+            self.known.put("a", 0, weight)
+            weights.append(self.known.weight)
+        self.known.forget("a")
+        self.known.put("a", 0)
+        self.known.forget("a")
+        self.assertEqual((weights, self.known.weight), ([2, 1, 3], 0))
+
     def test_all_are_forgotten(self) -> None:
         """Nothing stays, and there is room for as many again."""
         self.fill("abc")

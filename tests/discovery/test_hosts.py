@@ -124,7 +124,7 @@ class HostsTestCase(TestCase):
         path = Path(self.mktemp())
         path.write_text(HOSTS_FILE, "ascii")
         outcome = NoDelegation("", temporary=False)
-        wired = Wired(
+        self.wired = Wired(
             self,
             self.clock,
             lambda host: succeed(outcome),
@@ -132,7 +132,7 @@ class HostsTestCase(TestCase):
             hostnames=self.hostnames,
             hosts_file=str(path),
         )
-        self.hosts: HostLookup = wired.hosts
+        self.hosts: HostLookup = self.wired.hosts
 
     def ask(self, host: str = HOST) -> Deferred[list[str]]:
         """Ask for the addresses of a host, as texts."""
@@ -149,7 +149,7 @@ class HostsTestCase(TestCase):
     def set_dns(self, six: Behaviour, four: Behaviour) -> None:
         """Have DNS say this of the host, and nothing remembered of it."""
         self.resolver.zone = {(HOST, dns.AAAA): six, (HOST, dns.A): four}
-        self.hosts.forget(None)
+        self.wired.remembering.forget(None)
 
 
 class HostLookupTests(HostsTestCase):
@@ -246,7 +246,7 @@ class HostLookupTests(HostsTestCase):
         for host in (HOST, "gone.com"):
             self.ask(host).addErrback(lambda failure: failure.trap(ResolutionFailed))
         self.resolver.asked.clear()
-        self.hosts.forget("EX.com")
+        self.wired.remembering.forget({HOST})
         for host in (HOST, "gone.com"):
             self.ask(host).addErrback(lambda failure: failure.trap(ResolutionFailed))
         self.assertEqual(self.resolver.asked, [("AAAA", HOST), ("A", HOST)])

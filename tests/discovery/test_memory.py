@@ -272,6 +272,38 @@ class MemoryTests(MemoryTestCase):
         self.learn("e")
         self.assertEqual(([name for name, _ in self.memory.items()], self.counted()["evictions"]), (["a", "d", "e"], 2))
 
+    def test_who_subscribes_hears_of_replacements(self) -> None:
+        """When an entry takes the place of another: the name, the older and the newer; not of what is new."""
+        heard: list[tuple[str, Note, Note]] = []
+        self.memory.subscribe(lambda *told: heard.append(told))
+        self.learn("a")
+        self.learn("b")
+        self.clock.advance(100)
+        self.learn("a", "new")
+        self.assertEqual(heard, [("a", Note("old", 1000), Note("new", 1100))])
+
+    def test_a_subscription_ends(self) -> None:
+        """Who has ended it hears nothing any more, and others do."""
+        heard: list[str] = []
+        end = self.memory.subscribe(lambda *told: heard.append("one"))
+        self.memory.subscribe(lambda *told: heard.append("other"))
+        self.learn("a")
+        self.clock.advance(100)
+        end()
+        self.learn("a")
+        self.assertEqual(heard, ["other"])
+
+    def test_a_subscriber_that_fails(self) -> None:
+        """It is logged, and keeps nobody from hearing, nor the request from its answer."""
+        heard: list[object] = []
+        self.memory.subscribe(lambda *told: 1 / 0)
+        self.memory.subscribe(lambda *told: heard.append(told))
+        self.learn("a")
+        self.clock.advance(100)
+        found = self.learn("a", "new")
+        failed = len(self.flushLoggedErrors(ZeroDivisionError))
+        self.assertEqual((found, len(heard), failed), (Note("new", 1100), 1, 1))
+
     def test_c15_long_names_take_the_room_of_several(self) -> None:
         """Memory is bounded by what strangers chose, and not by entries alone."""
         for name in ("a", "b", "c" * 512):
@@ -353,6 +385,16 @@ class ShelfTests(MemoryTestCase):
         note = self.put(1070)
         self.ask()
         self.assertEqual((self.successResultOf(self.ask()), self.world.begun), (note, ["a"]))
+
+    def test_who_subscribes_hears_of_what_another_process_learned(self) -> None:
+        """What comes from the shelf takes the place of an entry as well."""
+        heard: list[tuple[str, Note, Note]] = []
+        self.memory.subscribe(lambda *told: heard.append(told))
+        old = self.learn()
+        self.clock.advance(80)
+        new = self.put(1070)
+        self.ask()
+        self.assertEqual(heard, [("a", old, new)])
 
     def test_an_entry_that_is_not_newer_spares_nothing(self) -> None:
         """One's own entry, and older ones, are no reason not to ask the world."""

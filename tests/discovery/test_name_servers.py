@@ -4,6 +4,7 @@ Tests of C{matrix_federation_agent._discovery.name_servers}.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -350,6 +351,67 @@ class ResolverTests(ResolverCase):
         self.assertEqual([answer[0][0].type for answer in answers], [dns.SRV, dns.AAAA])
 
 
+class DescriptorTests(ResolverCase):
+    """
+    A process, or a system, that has no file descriptor left.
+    """
+
+    def fail_with(self, *numbers: int) -> list[str]:
+        """
+        Have as many sockets not be opened, and keep account of those that are tried.
+        """
+        tried: list[str] = []
+        left = list(numbers)
+
+        def listen(port: int, protocol: Any, interface: str = "", maxPacketSize: int = 8192) -> Any:
+            tried.append(interface)
+            if left:
+                raise error.CannotListenError(interface, port, OSError(left.pop(0), ""))
+            return reactor.listenUDP(port, protocol, interface, maxPacketSize)  # type: ignore[attr-defined]
+
+        self.patch(self.reactor, "listenUDP", listen)
+        return tried
+
+    async def test_a_query_waits_for_a_socket(self) -> None:
+        """
+        It is tried again until there is one, and has its answer; nothing is left.
+        """
+        tried = self.fail_with(errno.EMFILE, errno.ENFILE)
+        self.server.add_address("ex.com", "192.0.2.1")
+        self.assertEqual((await self.addresses("ex.com"), len(tried), self.timers), (["192.0.2.1"], 3, []))
+
+    async def test_so_does_a_second_try(self) -> None:
+        """
+        A query that was not answered is a new socket in twisted, and may find none.
+        """
+        tried = self.fail_with()
+        self.server.silence("ex.com")
+        asking = self.addresses("ex.com", 0.05, 5)
+        await until(lambda: self.server.queries != [])
+        self.server.add_address("ex.com", "192.0.2.1")
+        self.server.recover("ex.com")
+        self.fail_with(errno.EMFILE)
+        self.assertEqual((await asking, len(tried)), (["192.0.2.1"], 1))
+
+    async def test_other_errors_of_sockets(self) -> None:
+        """
+        They are the lookup's failure, after twisted has tried a thousand ports.
+        """
+        tried = self.fail_with(*[errno.EADDRINUSE] * 1000)
+        await self.assertFailure(self.addresses("ex.com"), error.CannotListenError)
+        self.assertEqual(len(tried), 1000)
+
+    async def test_cancelled_while_it_waits(self) -> None:
+        """
+        No timer is left.
+        """
+        self.fail_with(*[errno.EMFILE] * 9)
+        asking = self.addresses("ex.com")
+        asking.cancel()
+        await self.assertFailure(asking, CancelledError)
+        self.assertEqual(self.timers, [])
+
+
 class TruncationTests(ResolverCase):
     """
     Answers that are too long for a datagram.
@@ -429,6 +491,18 @@ class TruncationTests(ResolverCase):
         self.assertEqual(len(connecting), 1)
 
 
+class FullReactor:
+    """
+    The reactor of a system without file descriptors.
+    """
+
+    def listenUDP(self, port: int, protocol: object, interface: str = "", maxPacketSize: int = 8192) -> None:
+        """
+        Fail.
+        """
+        raise error.CannotListenError(interface, port, OSError(errno.ENFILE, "Too many open files in system"))
+
+
 class ScopeTests(SocketCase):
     """
     L{LookupScope}.
@@ -447,6 +521,13 @@ class ScopeTests(SocketCase):
         No lookup accepts connections.
         """
         self.assertRaises(RuntimeError, LookupScope(reactor).listenTCP, 0, ServerFactory())
+
+    def test_no_file_descriptor(self) -> None:
+        """
+        That there is none is an error which twisted's resolver does not try a thousand times to get round.
+        """
+        scope = LookupScope(FullReactor())
+        self.assertRaises(OSError, scope.listenUDP, 0, DatagramProtocol())
 
     def test_timers_end_with_it(self) -> None:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.names import dns
@@ -16,12 +17,13 @@ from matrix_federation_agent import DiscoveryPolicy, ServerName
 from matrix_federation_agent._discovery.delegation import Delegation, NoDelegation
 from matrix_federation_agent._discovery.freshness import Freshness
 from matrix_federation_agent._discovery.routing import SERVICES
+from matrix_federation_agent._discovery.serial import dump_delegation, load_delegation
 from matrix_federation_agent._identity import Identity
 from matrix_federation_agent._route import Step
 from matrix_federation_agent.errors import FederationError, ResolutionFailed, ServiceUnavailable
 
 from ..case import TestCase
-from .kit import Behaviour, FakeResolver, FakeStore, ManualWork, Nothing, Wired, ipv4, ipv6, let_go, service
+from .kit import DAY, Behaviour, FakeResolver, FakeStore, ManualWork, Nothing, Wired, ipv4, ipv6, let_go, service
 
 FED, OLD = SERVICES
 HOST, OTHER = "ex.com", "m.ex.com"
@@ -99,7 +101,7 @@ class DiscoveryTestCase(TestCase):
         """Have DNS say this of both services, and nothing remembered of them."""
         self.resolver.zone = {(f"{FED}.{HOST}", dns.SRV): fed, (f"{OLD}.{HOST}", dns.SRV): old}
         self.resolver.asked.clear()
-        self.discovery.forget(None)
+        self.wired.remembering.forget(None)
 
 
 class WhereTests(DiscoveryTestCase):
@@ -174,8 +176,8 @@ class WhoTests(DiscoveryTestCase):
         self.fetches.end(HOST, Delegation(ServerName(OTHER), Freshness(1000.0, "max-age")))
         found = self.successResultOf(asking)
         text = "https://ex.com/.well-known/matrix/server: delegates to m.ex.com"
-        expected = Identity(ServerName(HOST), ServerName(OTHER), delegated=True, step=Step("3", text))
-        self.assertEqual(found, expected)
+        expected = Identity(ServerName(HOST), ServerName(OTHER), delegated=True)
+        self.assertEqual((found, found.step), (expected, Step("3", text)))
 
     def test_r13_the_name_answers_for_itself(self) -> None:
         """Without a delegation the identity is the name."""
@@ -202,6 +204,94 @@ class WhoTests(DiscoveryTestCase):
         herd = [self.who(name) for name in ("ex.com", "EX.com")]
         self.fetches.end(HOST, ITSELF)
         self.assertEqual([str(self.successResultOf(one).effective) for one in herd], ["ex.com", "EX.com"])
+
+    def test_what_was_found_is_put_into_words(self) -> None:
+        """The step says what the last fetch brought, also when the delegation is an older one."""
+        found = []
+        for outcome in (ITSELF, Delegation(ServerName(OTHER)), NoDelegation("status 503", temporary=True)):
+            asking = self.who()
+            self.fetches.end(HOST, outcome)
+            self.successResultOf(asking)
+            step = self.successResultOf(self.who()).step
+            assert step is not None
+            found.append((step.number, step.found.removeprefix("https://ex.com/.well-known/matrix/server: ")))
+            self.clock.advance(DAY)
+        stale = "delegates to m.ex.com (but the last fetch: no delegation: status 503)"
+        texts = ["no delegation: status 404", "delegates to m.ex.com", stale]
+        self.assertEqual(found, [("3", text) for text in texts])
+
+
+class ChangeTests(DiscoveryTestCase):
+    """Who is told that a delegation has changed."""
+
+    def setUp(self) -> None:
+        """Listen."""
+        super().setUp()
+        self.left: list[str] = []
+        self.end = self.discovery.subscribe(lambda name: self.left.append(str(name)))
+
+    def learn(self, outcome: Delegation | NoDelegation | str, host: str = HOST) -> None:
+        """Have a host looked up anew, two days after everything before."""
+        self.clock.advance(2 * DAY)
+        asking = self.who(host)
+        self.fetches.end(host, Delegation(ServerName(outcome)) if isinstance(outcome, str) else outcome)
+        self.successResultOf(asking)
+
+    def test_the_old_name_is_told(self) -> None:
+        """When a host delegates to another name or port, or to nobody any more."""
+        for outcome in ("a.com", "b.com", "b.com:443", "1.2.3.4", ITSELF):
+            self.learn(outcome)
+        self.assertEqual(self.left, ["a.com", "b.com", "b.com:443", "1.2.3.4"])
+
+    def test_nobody_is_told_of_what_stays(self) -> None:
+        """A delegation that is new, confirmed, or kept while fetches fail has not changed."""
+        self.learn(ITSELF)
+        for _ in range(2):
+            self.learn("a.com:443")
+        self.clock.advance(DAY - 1)
+        self.who()
+        self.fetches.end(HOST, NoDelegation("status 503", temporary=True))
+        self.assertEqual((self.left, len(self.fetches.begun)), ([], 4))
+
+    def test_names_that_others_go_by_are_not_told(self) -> None:
+        """A stranger who delegates to somebody's name, and then does not, has nothing of theirs dropped."""
+        self.learn("a.com", "friend.com")
+        for outcome in ("a.com", "b.com"):
+            self.learn(outcome)
+        self.learn(ITSELF, "c.com")
+        for outcome in ("c.com", "d.com"):
+            self.learn(outcome)
+        self.assertEqual(self.left, ["b.com"])
+
+    def test_names_whose_host_delegates_are_told(self) -> None:
+        """A host that delegates elsewhere does not go by its own name; a name with a port is another name."""
+        self.learn("e.com", "a.com")
+        self.learn(ITSELF, "b.com")
+        for outcome in ("a.com", "b.com:443", "z.com"):
+            self.learn(outcome)
+        self.assertEqual(self.left, ["a.com", "b.com:443"])
+
+    def test_what_a_store_says_counts(self) -> None:
+        """Another process has learned of the change."""
+        store = FakeStore()
+        self.wire(store)
+        self.discovery.subscribe(lambda name: self.left.append(str(name)))
+        self.learn("a.com")
+        entry = load_delegation(store.texts["well_known", HOST])
+        assert entry is not None
+        self.clock.advance(DAY)
+        now = self.clock.seconds()
+        newer = attrs.evolve(entry, delegation=ServerName("b.com"), fetched=now, next_try=now + 8, expires=now + 9)
+        store.texts["well_known", HOST] = dump_delegation(newer)
+        self.who()
+        self.assertEqual((self.left, len(self.fetches.begun)), (["a.com"], 1))
+
+    def test_a_subscription_ends(self) -> None:
+        """Who has ended it is told nothing."""
+        self.learn("a.com")
+        self.end()
+        self.learn("b.com")
+        self.assertEqual(self.left, [])
 
 
 class StoreTests(DiscoveryTestCase):
@@ -261,8 +351,15 @@ class StoreTests(DiscoveryTestCase):
     def test_what_is_forgotten_leaves_the_store(self) -> None:
         """All that concerns the server."""
         self.found(Delegation(ServerName(OTHER)))
-        self.discovery.forget(ServerName(HOST))
+        self.wired.remembering.forget(self.discovery.hosts_of(ServerName(HOST)))
         self.assertEqual(self.store.texts, {})
+
+    def test_what_only_the_store_knows_is_forgotten(self) -> None:
+        """A process that has not asked for a server yet can have it dropped."""
+        self.found(Delegation(ServerName(OTHER)))
+        self.wire(self.store)
+        self.wired.remembering.forget({HOST, OTHER})
+        self.assertEqual(sorted(self.store.texts), [("a", "u.net"), ("aaaa", "u.net")])
 
     def test_closing_lets_go_of_the_store(self) -> None:
         """With a store and without one, closing ends."""
@@ -305,12 +402,12 @@ class KnownTests(DiscoveryTestCase):
 
     def test_a_server_is_forgotten(self) -> None:
         """All that concerns it is, and nothing else."""
-        self.discovery.forget(ServerName("EX.com"))
+        self.wired.remembering.forget(self.discovery.hosts_of(ServerName("EX.com")))
         self.assertEqual(self.known(), OF_N)
 
     def test_everything_is_forgotten(self) -> None:
         """Nothing stays."""
-        self.discovery.forget(None)
+        self.wired.remembering.forget(None)
         self.assertEqual(self.known(), [])
 
     def test_what_is_known_has_its_times(self) -> None:

@@ -132,7 +132,7 @@ class StoreAccessTests(ShelfTestCase):
         """What nobody waits for is not done either."""
         self.loaded(failing)
         self.store.instead = None
-        self.access.do(self.store.save, "a", "ex.com", "new", 1.0)
+        self.access.save("a", "ex.com", "new", 1.0)
         self.assertEqual(self.store.calls, ["load"])
 
     def test_a_store_that_is_back_is_used(self) -> None:
@@ -160,14 +160,14 @@ class StoreAccessTests(ShelfTestCase):
 
     def test_what_nobody_waits_for_is_done(self) -> None:
         """A save reaches the store."""
-        self.access.do(self.store.save, "a", "ex.com", "new", 60.0)
+        self.access.save("a", "ex.com", "new", 60.0)
         self.assertEqual((self.store.texts, self.store.kept), ({("a", "ex.com"): "new"}, {("a", "ex.com"): 60.0}))
 
     def test_a_save_that_fails_is_a_failure(self) -> None:
         """It is counted and logged, and the store rests."""
         for instead in (failing, raising):
             self.store.instead = instead
-            self.access.do(self.store.save, "a", "ex.com", "new", 1.0)
+            self.access.save("a", "ex.com", "new", 1.0)
         expected = ["save"], {"store.failures": 1}, [("warn", self.store)]
         self.assertEqual((self.store.calls, dict(self.counters.snapshot()), self.logged), expected)
 
@@ -175,7 +175,7 @@ class StoreAccessTests(ShelfTestCase):
         """Nobody waits for a save, and its failure is heard all the same."""
         saving: Deferred[None] = Deferred()
         self.store.instead = lambda: saving
-        self.access.do(self.store.save, "a", "ex.com", "new", 1.0)
+        self.access.save("a", "ex.com", "new", 1.0)
         saving.errback(ZeroDivisionError())
         self.assertEqual(self.logged, [("warn", self.store)])
 
@@ -204,7 +204,7 @@ class StoreShelfTests(ShelfTestCase):
         """Put the shelf into the store."""
         super().setUp()
         self.shelf: StoreShelf[RecordsEntry[str]] = StoreShelf(
-            self.access, self.store, self.clock, "a", dump_addresses, load_addresses, beyond=7.0
+            self.access, self.clock, "a", dump_addresses, load_addresses, beyond=7.0
         )
 
     def found(self) -> RecordsEntry[str] | None:

@@ -42,7 +42,8 @@ class ServiceLookupTests(TestCase):
         self.resolver = FakeResolver()
         self.resolver.zone[FED, dns.SRV] = [service(FED, "T.net", 60, priority=1, weight=2, port=3)]
         outcome = NoDelegation("", temporary=False)
-        self.services = Wired(self, self.clock, lambda host: succeed(outcome), self.resolver).services
+        self.wired = Wired(self, self.clock, lambda host: succeed(outcome), self.resolver)
+        self.services = self.wired.services
 
     def ask(self, host: str = "ex.com", service: str = SERVICES[0]) -> Deferred[Services]:
         """Ask for the records of a service."""
@@ -85,7 +86,7 @@ class ServiceLookupTests(TestCase):
         """It is asked for again when the SOA's negative TTL has passed, and after an hour at the latest."""
         counts = {}
         for seconds, until in ((300, 300.0), (86400, 3600.0)):
-            self.services.forget(None)
+            self.wired.remembering.forget(None)
             self.resolver.asked.clear()
             self.resolver.zone[FED, dns.SRV] = Nothing(seconds)
             counts[seconds] = self.asked_after(0, until - 0.1, 0.1)
@@ -128,7 +129,7 @@ class ServiceLookupTests(TestCase):
     def test_d7_without_an_older_answer(self) -> None:
         """The failure is temporary, and comes inside the limit."""
         for behaviour in FAILURES:
-            self.services.forget(None)
+            self.wired.remembering.forget(None)
             self.resolver.zone[FED, dns.SRV] = behaviour
             asking = self.ask()
             self.clock.advance(10)
@@ -157,7 +158,7 @@ class ServiceLookupTests(TestCase):
             for one in SERVICES:
                 self.ask(host, one)
         self.resolver.asked.clear()
-        self.services.forget("EX.com")
+        self.wired.remembering.forget({"ex.com"})
         for host in ("ex.com", "other.com"):
             for one in SERVICES:
                 self.ask(host, one)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
+import attrs
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
@@ -33,6 +34,7 @@ from matrix_federation_agent._discovery.well_known import WellKnownFetcher
 from matrix_federation_agent._identity import Identity
 from matrix_federation_agent.errors import ConnectionFailed
 from tests.case import TestCase
+from tests.discovery.kit import let_go
 from tests.test_hypothesis import hostile, pieces
 
 EX = ServerName.parse("ex.com")
@@ -242,6 +244,51 @@ class FetchTests(MemoryCase):
         assert isinstance(outcome, NoDelegation)
         self.assertEqual((outcome.temporary, self.scene.dialer.ends[0][1].disconnected), (True, True))
         self.assertEqual(self.scene.clock.getDelayedCalls(), [])
+
+
+class PlacesTests(MemoryCase):
+    """
+    Fetches, two at a time.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make the scene.
+        """
+        super().setUp()
+        self.scene = Scene(attrs.evolve(POLICY, well_known_fetches=2, well_known_share=4))
+
+    def ask(self, *names: str) -> list[Deferred[Delegation | NoDelegation]]:
+        """
+        Ask about some names.
+        """
+        asking = [self.scene.ask(ServerName(name)) for name in names]
+        for one in asking:
+            self.addCleanup(let_go, one)
+        return asking
+
+    def test_fetches_wait_in_order(self) -> None:
+        """
+        Nothing is dialled for a third name before one of the others has ended.
+        """
+        first, *_ = self.ask("a.com", "b.com", "c.com", "d.com")
+        before = list(self.scene.dialer.dialled)
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        self.assertEqual((before, self.scene.dialer.dialled[2:]), (["a.com:443", "b.com:443"], ["c.com:443"]))
+
+    def test_hosts_that_never_answer_let_others_in(self) -> None:
+        """
+        While others wait, four seconds of silence are the lack of a delegation, for the time being.
+        """
+        first, second, third = self.ask("a.com", "b.com", "c.com")
+        self.scene.clock.advance(4)
+        outcome = self.successResultOf(first)
+        assert isinstance(outcome, NoDelegation)
+        self.assertEqual((outcome.temporary, self.scene.dialer.ends[0][1].disconnected), (True, True))
+        self.scene.dialer.feed(response())
+        self.assertIsInstance(self.successResultOf(third), Delegation)
+        self.assertNoResult(second)
 
 
 class BodyTests(MemoryCase):

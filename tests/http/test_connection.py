@@ -330,6 +330,22 @@ class DeadlineTests(HTTPCase):
         self.assertEqual((end.type, reason.type, reason.value.seconds), (BodyFailed, TimedOut, 90))
         self.assertEqual((self.events[1:], self.line.done[1:], self.timers), (["lost"], ["abort"], 0))
 
+    def test_a_body_that_nobody_reads(self) -> None:
+        """
+        What is too long to be read ahead keeps its connection for a limited time; a reader who comes later gets what
+        had arrived, and the reason.
+        """
+        sending = self.send()
+        self.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 20001\r\n\r\n" + 20_000 * b"x")
+        response = self.successResultOf(sending)
+        self.clock.advance(91)
+        reading = Reading()
+        response.deliverBody(reading)
+        (end,) = reading.ends
+        self.assertIn("nobody read the body for 90 s", str(end.value.reasons[0].value))  # type: ignore[union-attr]
+        self.assertEqual((len(reading.data), self.timers), (20_000, 0))
+        self.assertEqual((self.events, self.line.done[-1]), (["response", "lost"], "abort"))
+
     def test_a_reader_that_pauses(self) -> None:
         """
         What a reader holds up is no silence of the server's; afterwards time begins anew.

@@ -10,6 +10,7 @@ from typing import Any
 from treq import content
 from twisted.internet import error, reactor
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapClientTLS
 from twisted.internet.task import deferLater
 from twisted.names import dns
 from twisted.web.client import PartialDownloadError, ResponseFailed, ResponseNeverReceived
@@ -19,10 +20,12 @@ from matrix_federation_agent import ConnectionPolicy, DiscoveryPolicy
 from matrix_federation_agent.errors import FederationError
 from matrix_federation_agent.testing import STEPS, Fault, VirtualServer
 from tests.federation import FederationTestCase
-from tests.testing.plain_client import json_of, visit
+from tests.testing.plain_client import Listener, json_of, tls_options, visit
 
 NAME = "ex.example"
 PATH = b"/.well-known/matrix/server"
+GET = b"GET / HTTP/1.1\r\nHost: ex.example\r\n\r\n"
+ENOUGH = 200_000
 CERTIFICATE_FAULTS = {
     Fault.WRONG_NAME: "DNSMismatch",
     Fault.EXPIRED: "certificate verify failed",
@@ -32,11 +35,23 @@ CERTIFICATE_FAULTS = {
     Fault.OLD_TLS: "unsupported protocol|protocol version",
 }
 
+ANSWERING = (Fault.SERVER_ERROR, Fault.CUT_OFF, Fault.STALE, Fault.EARLY_ANSWER)
+HEARING = (
+    Fault.SILENT,
+    Fault.NOT_HTTP,
+    Fault.CUT_OFF_HEAD,
+    Fault.RESET,
+    Fault.ENDLESS_HEAD,
+    Fault.ENDLESS_INTERIM,
+)
+
 SHORT_CONNECTIONS = {"connections": ConnectionPolicy(connect_timeout=0.4, response_timeout=0.4)}
 PATIENCE: dict[Fault | None, dict[str, Any]] = {
     Fault.BLACK_HOLE: SHORT_CONNECTIONS,
     Fault.SILENT_TLS: SHORT_CONNECTIONS,
     Fault.SILENT: SHORT_CONNECTIONS,
+    Fault.ENDLESS_HEAD: SHORT_CONNECTIONS,
+    Fault.ENDLESS_INTERIM: SHORT_CONNECTIONS,
     Fault.DNS_SILENT: {"discovery": DiscoveryPolicy(dns_timeout=0.4)},
     Fault.WELL_KNOWN_SILENT: {"discovery": DiscoveryPolicy(well_known_timeout=0.4)},
 }
@@ -129,6 +144,107 @@ class ServerFaultTests(FaultCase):
         self.assertEqual(response.length, 1000)
         failure = await self.assertFailure(content(response), ResponseFailed, PartialDownloadError)
         self.assertEqual(type(failure).__name__, "ResponseFailed")
+
+
+class TalkFaultTests(FaultCase):
+    """
+    Faults of the homeserver that a client sees byte by byte.
+    """
+
+    async def talk(self, *requests: bytes) -> Listener:
+        """
+        Connect, send requests, each after some answer to the last, and give what was heard.
+        """
+        listener = Listener()
+        tcp = HostnameEndpoint(self.federation.reactor, self.server.address, self.server.port)
+        await connectProtocol(wrapClientTLS(tls_options(self.federation, NAME), tcp), listener)
+        transport: Any = listener.transport
+        self.addCleanup(transport.abortConnection)
+        for number, request in enumerate(requests):
+            await until(lambda expected=number: listener.data.count(b"HTTP/1.1 200 OK") == expected)  # type: ignore[misc]
+            transport.write(request)
+        return listener
+
+    def place(self, fault: Fault) -> None:
+        """
+        Place a server.
+        """
+        self.server = self.federation.add_server(NAME, fault=fault)
+
+    async def test_cut_off_in_the_head(self) -> None:
+        """
+        It begins well, and ends before its first empty line.
+        """
+        self.place(Fault.CUT_OFF_HEAD)
+        listener = await self.talk(GET)
+        await listener.lost
+        self.assertEqual(listener.data, b"HTTP/1.1 200 OK\r\nContent-Type: application/js")
+
+    async def test_reset(self) -> None:
+        """
+        The request arrives, and the connection goes as no orderly close would let it go.
+        """
+        self.place(Fault.RESET)
+        failure: Any = await self.assertFailure(self.visit(self.server), ResponseNeverReceived)
+        self.assertEqual([reason.type for reason in failure.reasons], [error.ConnectionLost])
+        self.assertEqual(len(self.server.requests), 1)
+
+    async def test_stale(self) -> None:
+        """
+        The first request over a connection is answered, the second only closes it.
+        """
+        self.place(Fault.STALE)
+        listener = await self.talk(GET, GET)
+        await listener.lost
+        self.assertEqual((listener.data.count(b"HTTP/1.1"), len(self.server.requests)), (1, 2))
+
+    async def test_stale_connections_are_closed_alone(self) -> None:
+        """
+        Each connection has its first request.
+        """
+        self.place(Fault.STALE)
+        self.assertEqual([(await self.visit(self.server)).code for _ in range(2)], [200, 200])
+
+    async def test_early_answer(self) -> None:
+        """
+        A part of the body is enough for the answer, and for the end of the connection.
+        """
+        self.place(Fault.EARLY_ANSWER)
+        listener = await self.talk(b"PUT / HTTP/1.1\r\nHost: ex.example\r\nContent-Length: 1000\r\n\r\npart")
+        await listener.lost
+        head, _, body = listener.data.partition(b"\r\n\r\n")
+        self.assertEqual(head.partition(b"\r\n")[0], b"HTTP/1.1 413 Content Too Large")
+        self.assertIn(b"Content-Length: %d" % len(body), head)
+        self.assertEqual(self.server.requests, [])
+
+    async def test_early_answers_need_a_body(self) -> None:
+        """
+        What has no body is answered as ever; a whole body is refused once.
+        """
+        self.place(Fault.EARLY_ANSWER)
+        self.assertEqual((await self.visit(self.server)).code, 200)
+        listener = await self.talk(b"PUT / HTTP/1.1\r\nHost: ex.example\r\nContent-Length: 4\r\n\r\nfull")
+        await listener.lost
+        self.assertEqual((listener.data.count(b"HTTP/1.1"), len(self.server.requests)), (1, 1))
+
+    async def test_endless_head(self) -> None:
+        """
+        Header follows header, never an empty line.
+        """
+        self.place(Fault.ENDLESS_HEAD)
+        listener = await self.talk(GET)
+        await until(lambda: len(listener.data) > ENOUGH)
+        self.assertTrue(listener.data.startswith(b"HTTP/1.1 200 OK\r\nX-Padding: x"))
+        self.assertNotIn(b"\r\n\r\n", listener.data)
+
+    async def test_endless_interim(self) -> None:
+        """
+        Nothing but informational responses.
+        """
+        self.place(Fault.ENDLESS_INTERIM)
+        listener = await self.talk(GET)
+        await until(lambda: len(listener.data) > ENOUGH)
+        self.assertEqual(set(listener.data[:ENOUGH].split(b"\r\n\r\n")[:-1]), {b"HTTP/1.1 103 Early Hints"})
 
 
 class WellKnownFaultTests(FaultCase):
@@ -271,11 +387,11 @@ class AgentTests(FaultCase):
         """
         for number, fault in enumerate(Fault):
             server = self.federation.add_server(f"s{number}.example", "4", fault)
-            if fault.is_well_known or fault in (Fault.SERVER_ERROR, Fault.CUT_OFF):
+            if fault.is_well_known or fault in ANSWERING:
                 self.assertEqual((await self.ask(server)).code, 500 if fault is Fault.SERVER_ERROR else 200, str(fault))
             else:
                 await self.assertFailure(self.ask(server), FederationError)
-                self.assertEqual(len(server.requests), int(fault in (Fault.SILENT, Fault.NOT_HTTP)), str(fault))
+                self.assertEqual(len(server.requests), int(fault in HEARING), str(fault))
         self.assertEqual([place for place in self.federation.dialled if place[0].startswith("10.")], [])
 
 

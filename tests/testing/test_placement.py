@@ -145,5 +145,5 @@ class AfflictTests(TestCase):
         The descriptions are short, and no two are alike.
         """
         descriptions = {fault.description for fault in Fault}
-        self.assertEqual(len(descriptions), 25)
+        self.assertEqual(len(descriptions), 31)
         self.assertLess(max(map(len, descriptions)), 70)

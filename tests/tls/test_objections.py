@@ -13,9 +13,9 @@ from cryptography import x509
 from OpenSSL import crypto
 
 from matrix_federation_agent import ServerName
+from matrix_federation_agent._discovery.delegation import DelegationEntry
 from matrix_federation_agent._discovery.routing import Target
 from matrix_federation_agent._identity import Identity
-from matrix_federation_agent._route import Step
 from matrix_federation_agent._tls.contents import LONGEST_TEXT, Contents, contents_of, printable
 from matrix_federation_agent._tls.objections import (
     LISTED_NAMES,
@@ -34,9 +34,9 @@ EARLIER = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 LATER = datetime(2027, 1, 2, 3, 4, tzinfo=UTC)
 
 EX = ServerName("ex.com")
-ASKED = Step("3", "there is none")
-PLAIN = Identity(EX, EX, step=ASKED)
-DELEGATED = Identity(EX, ServerName("m.ex.com"), delegated=True, step=ASKED)
+ASKED = DelegationEntry(None, "there is none", 0.0, 0.0, 0.0)
+PLAIN = Identity(EX, EX, learned=ASKED)
+DELEGATED = Identity(EX, ServerName("m.ex.com"), delegated=True, learned=ASKED)
 
 SERVER = Contents(("ex.com",), subject="CN=ex.com", issuer="CN=middle", readable=True)
 MIDDLE = Contents((), subject="CN=middle", issuer="CN=root", readable=True)
@@ -289,7 +289,7 @@ class RemedyTests(TestCase):
         """
         for asked, pattern in (("a.b.ex.com", "*.ex.com"), ("ex.com", "*.ex.com"), ("ab.ex.com", "a*.ex.com")):
             name = ServerName(asked)
-            found = self.remedy(Identity(name, name, step=ASKED), named("b.org", pattern))
+            found = self.remedy(Identity(name, name, learned=ASKED), named("b.org", pattern))
             self.assert_told(found, f"the star in {pattern}", "one label")
 
     def test_wildcards_of_others(self) -> None:

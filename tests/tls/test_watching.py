@@ -4,6 +4,7 @@ Tests of C{matrix_federation_agent._tls.watching}.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,23 @@ class LookingTests(WatchCase):
         self.path.write_bytes(TWO.pem * 2)
         self.tick()
         self.assertEqual((len(self.flushLoggedErrors(MemoryError)), self.tick()), (1, 1))
+
+    def test_no_file_descriptors(self) -> None:
+        """
+        Files that could not be opened for lack of file descriptors are tried again, though they look the same.
+        """
+        original = Path.open
+
+        def full(path: Path, *args: Any, **named: Any) -> Any:
+            raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+        self.path.write_bytes(TWO.pem * 2)
+        self.patch(Path, "open", full)
+        self.tick()
+        before = self.names, len(self.flushLoggedErrors(ConfigurationError))
+        self.patch(Path, "open", original)
+        self.tick()
+        self.assertEqual((before, self.names), ((["CN=one"], 1), ["CN=two"]))
 
     def test_somebody_reloads_meanwhile(self) -> None:
         """

@@ -1,0 +1,418 @@
+"""
+An agent at load, among servers that do everything wrong, for as long as it is told to.
+
+What is asked of whom, how bodies are read, who gives up when, and what changes meanwhile, is drawn at random from a
+seed. It fails, with the reasons and a status that is not 0, when a request ends in anything but a response or one of
+the package's errors, or does not end; when a sound server's answer does not arrive whole although nobody gave up; when
+anything is logged as a failure; and when sockets, timers, coroutines or Deferreds are left, or memory grows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+import tempfile
+from collections import Counter
+from io import BytesIO
+from pathlib import Path
+from random import Random, SystemRandom
+from time import perf_counter
+from typing import Any
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import deferLater, react
+from twisted.logger import LogEvent, LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.web.client import FileBodyProducer, PartialDownloadError, ResponseDone, readBody
+from twisted.web.client import ResponseFailed as BodyFailed
+from twisted.web.http import PotentialDataLoss
+
+from matrix_federation_agent import ConnectionPolicy, DiscoveryPolicy
+from matrix_federation_agent.errors import FederationError
+from matrix_federation_agent.stores import SQLiteStore
+
+from ._client import our_agent
+from ._frame import resident_bytes
+from ._groups import GroupsProcess
+from ._leftovers import Held, waiting_coroutines, waiting_deferreds
+from ._unruly import BROKEN, KINDS, SOUND, SOUND_KINDS
+
+AT_ONCE = 30
+NAMES = 12
+"""
+Requests under way at the same time, and names in each group.
+"""
+
+CONNECTIONS = ConnectionPolicy(
+    tcp_timeout=1.0,
+    tls_timeout=1.0,
+    connect_timeout=2.5,
+    queue_timeout=5.0,
+    response_timeout=4.0,
+    silence_timeout=1.5,
+    idle_timeout=1.0,
+    connection_lifetime=5.0,
+    open_connections=10,
+    total_open_connections=60,
+    total_idle_connections=30,
+)
+DISCOVERY = DiscoveryPolicy(
+    well_known_timeout=1.5, dns_timeout=2.0, dns_failure_lifetime=0.5, dns_failure_maximum=1.0, max_remembered=100
+)
+STUCK = 30.0
+"""
+Seconds after which a request should have ended, whatever happened: all that it may wait for, one after the other.
+"""
+DISTURBED = 3.0
+"""
+Seconds after the name server's silence, in which names that it did not answer for may still be remembered as failed.
+"""
+SETTLED = 1.0
+GROWTH_BYTES, GROWTH_OBJECTS = 6 * 1024 * 1024, 5000
+"""
+What the process may have grown by in the second half: fragmentation, and remembered names that came and went.
+"""
+
+CHANGES = ("silence", *("certificates", "delegations", "services", "forget", "forget all", "reload") * 7)
+EVERY, SILENCE = 0.5, 2.0
+"""
+Seconds between two changes, and that the name server is silent at most.
+"""
+
+
+@attrs.frozen
+class Plan:
+    """
+    One request.
+
+    @ivar kind: what the server is to do.
+    @ivar sent: bytes of its body; L{None} is GET.
+    @ivar streamed: whether the body is too long to be kept, or said to be.
+    @ivar reader: how the body of the response is read.
+    @ivar cancelled: the seconds after which it is given up.
+    """
+
+    name: str
+    kind: str
+    size: int
+    sent: int | None
+    streamed: bool
+    reader: str
+    cancelled: float | None
+
+    @classmethod
+    def draw(cls, rng: Random) -> Plan:
+        """
+        Draw one.
+        """
+        group = rng.choice((*SOUND * 6, *BROKEN))
+        size = rng.choice((0, 1, 100, 100, 10_000, 300_000))
+        return cls(
+            name=f"n{rng.randrange(NAMES)}.{group}.example",
+            kind=rng.choice((*SOUND_KINDS * 3, *KINDS)),
+            size=size,
+            sent=rng.choice((None, None, 0, 200, 200, 400_000)),
+            streamed=rng.random() < 0.2,
+            reader=rng.choice(("at once", "at once", "at once", "slowly", "late", "gives up")),
+            # Some at once, most of them while something is under way, some too late.
+            cancelled=rng.uniform(0, 1) ** 4 * 2 if rng.random() < 0.25 else None,
+        )
+
+    @property
+    def uri(self) -> bytes:
+        """
+        Where it is sent.
+        """
+        return f"matrix-federation://{self.name}/{self.kind}?size={self.size}".encode("ascii")
+
+    @property
+    def sound(self) -> bool:
+        """
+        Whether it must succeed, when nobody gives it up: what was streamed cannot be sent again, if the server closes
+        the connection at that moment.
+        """
+        repeatable = self.sent is None or not (self.streamed or self.sent > CONNECTIONS.max_repeatable_body)
+        return self.name.split(".")[1] in SOUND and self.kind in SOUND_KINDS and repeatable
+
+    @property
+    def expected(self) -> int:
+        """
+        The bytes of the response's body.
+        """
+        return 8 if self.kind == "slow" else self.size
+
+    def producer(self) -> FileBodyProducer | None:
+        """
+        Make the body of the request.
+        """
+        return None if self.sent is None else FileBodyProducer(BytesIO(b"y" * self.sent), readSize=4096)
+
+
+class _Slow(Protocol):
+    """
+    Reads with pauses, or gives up at the first piece.
+    """
+
+    def __init__(self, reactor: Any, *, gives_up: bool) -> None:
+        self._reactor = reactor
+        self._gives_up = gives_up
+        self._count = 0
+        self._again: Any = None
+        self.done: Deferred[int] = Deferred(lambda _: self._stop())
+
+    def _stop(self) -> None:
+        transport: Any = self.transport
+        transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Count, and rest.
+        """
+        self._count += len(data)
+        if self._gives_up:
+            self._stop()
+        elif self._again is None:
+            transport: Any = self.transport
+            transport.pauseProducing()
+            self._again = self._reactor.callLater(0.02, self._go_on)
+
+    def _go_on(self) -> None:
+        self._again = None
+        transport: Any = self.transport
+        transport.resumeProducing()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Tell how much there was.
+        """
+        if self._again is not None:
+            self._again.cancel()
+        if self.done.called:
+            return
+        if reason.check(ResponseDone):
+            self.done.callback(self._count)
+        else:
+            self.done.errback(reason)
+
+
+class Soak:
+    """
+    The load, and what became of it.
+
+    @ivar outcomes: how often requests ended in each way.
+    @ivar wrong: what should not have happened.
+    @ivar excused: requests to sound servers that failed about the time of a silence of the name server.
+    """
+
+    def __init__(self, reactor: Any, far_side: GroupsProcess, rng: Random, store: Path) -> None:
+        self._reactor = reactor
+        self._far_side = far_side
+        self._rng = rng
+        self.outcomes: Counter[str] = Counter()
+        self.wrong: Counter[str] = Counter()
+        self.excused = 0
+        self._deaf = False
+        self._last_silence = float("-inf")
+        description = far_side.description
+        self.agent = our_agent(
+            reactor, description, connections=CONNECTIONS, discovery=DISCOVERY, store=SQLiteStore(reactor, store)
+        )
+
+    async def run(self, seconds: float) -> None:
+        """
+        Keep asking, until the time is over and all has ended.
+        """
+        until = perf_counter() + seconds
+        each = [self._keep_asking(until) for _ in range(AT_ONCE)]
+        await gatherResults([Deferred.fromCoroutine(one) for one in (*each, self._keep_changing(until))])
+
+    async def _keep_asking(self, until: float) -> None:
+        while perf_counter() < until:
+            await self._ask(Plan.draw(self._rng))
+
+    async def _ask(self, plan: Plan) -> None:
+        began = perf_counter()
+        asked = Deferred.fromCoroutine(self._exchange(plan))
+        timer = self._reactor.callLater(STUCK if plan.cancelled is None else plan.cancelled, asked.cancel)
+        try:
+            outcome = await asked
+        except CancelledError:
+            outcome = "cancelled"
+        except Exception as error:  # noqa: BLE001 (that is what is to be found)
+            outcome = f"{type(error).__name__}, not one of ours"
+            self.wrong[f"{plan.kind}, read {plan.reader}, ended in {outcome}: {error}"[:300]] += 1
+        given_up = not timer.active()
+        if not given_up:
+            timer.cancel()
+        elif plan.cancelled is None:
+            self.wrong[f"{plan.kind}, read {plan.reader}, did not end in {STUCK:.0f} s"] += 1
+        self.outcomes[outcome] += 1
+        if plan.sound and outcome != "200" and not (given_up or plan.reader == "gives up"):
+            excused = self._was_deaf(began)
+            self.excused += excused
+            self.wrong[f"a sound server's {plan.kind}, read {plan.reader}, ended in {outcome}"] += not excused
+
+    def _was_deaf(self, began: float) -> bool:
+        """
+        Tell whether the name server was silent while a request was under way, or shortly before.
+        """
+        return self._deaf or began < self._last_silence + DISTURBED
+
+    async def _exchange(self, plan: Plan) -> str:
+        try:
+            method = b"GET" if plan.sent is None else b"PUT"
+            response = await self.agent.request(method, plan.uri, None, plan.producer())
+        except FederationError as error:
+            return f"{type(error).__name__} ({error.phase})"
+        try:
+            count = await self._read(plan, response)
+        except (BodyFailed, PartialDownloadError, PotentialDataLoss, FederationError) as error:
+            return f"{response.code}, then {type(error).__name__}"
+        if response.code == 200 and count != plan.expected and plan.kind in SOUND_KINDS:
+            return f"200 with {count} instead of {plan.expected} bytes"
+        return str(response.code)
+
+    async def _read(self, plan: Plan, response: Any) -> int:
+        if plan.reader == "late":
+            await deferLater(self._reactor, 0.2, lambda: None)
+        if plan.reader in ("at once", "late"):
+            return len(await readBody(response))
+        response.deliverBody(slow := _Slow(self._reactor, gives_up=plan.reader == "gives up"))
+        return await slow.done
+
+    async def _keep_changing(self, until: float) -> None:
+        while perf_counter() < until:
+            await deferLater(self._reactor, EVERY, lambda: None)
+            await self._change(self._rng.choice(CHANGES))
+
+    async def _change(self, what: str) -> None:
+        if what == "reload":
+            self.agent.reload_trust()
+        elif what == "forget":
+            self.agent.forget(f"n{self._rng.randrange(NAMES)}.{self._rng.choice(SOUND)}.example")
+        elif what == "forget all":
+            self.agent.forget()
+        elif what == "silence":
+            await self._silence()
+        else:
+            self._far_side.tell({"do": what})
+
+    async def _silence(self) -> None:
+        self._deaf = True
+        self._far_side.tell({"do": "silence"})
+        await deferLater(self._reactor, self._rng.uniform(0.1, SILENCE), lambda: None)
+        self._far_side.tell({"do": "speak"})
+        self._deaf, self._last_silence = False, perf_counter()
+
+
+@attrs.frozen
+class _Size:
+    resident: int
+    objects: int
+
+    @classmethod
+    async def at_rest(cls, reactor: Any) -> _Size:
+        await deferLater(reactor, SETTLED, lambda: None)
+        gc.collect()
+        return cls(resident_bytes(), len(gc.get_objects()))
+
+
+def _failures(wrong: Counter[str]) -> Any:
+    """
+    Make an observer to whom everything that is logged as a failure is wrong.
+    """
+
+    def observe(event: LogEvent) -> None:
+        level = event.get("log_level")
+        if event.get("log_failure") is not None or level in (LogLevel.error, LogLevel.critical):
+            failure = event.get("log_failure")
+            shown = failure.getTraceback() if isinstance(failure, Failure) else event.get("log_format")
+            wrong[f"logged: {shown}"[-1500:]] += 1
+
+    return observe
+
+
+async def soak(reactor: Any, far_side: GroupsProcess, seconds: float, seed: int, store: Path) -> Soak:
+    """
+    Run all of it.
+    """
+    # Before it has turned once, the reactor is not complete.
+    await deferLater(reactor, 0, lambda: None)
+    held, deferreds = Held.by(reactor), waiting_deferreds()
+    running = Soak(reactor, far_side, Random(seed), store)
+    observer = _failures(running.wrong)
+    globalLogPublisher.addObserver(observer)
+    await running.run(seconds / 2)
+    half = await _Size.at_rest(reactor)
+    await running.run(seconds / 2)
+    whole = await _Size.at_rest(reactor)
+    await running.agent.close()
+    await deferLater(reactor, SETTLED, lambda: None)
+    _count(running.wrong, Held.by(reactor).since(held), waiting_deferreds() - deferreds)
+    _compare(running.wrong, half, whole)
+    globalLogPublisher.removeObserver(observer)
+    return running
+
+
+def _count(wrong: Counter[str], held: dict[str, int], deferreds: int) -> None:
+    """
+    Find what is left.
+    """
+    left = {**{what: number for what, number in held.items() if number > 0}, **Counter(waiting_coroutines())}
+    if deferreds > 0:
+        left["Deferreds"] = deferreds
+    for what, number in left.items():
+        wrong[f"left: {what}"] += number
+    print(f"left: {left or 'nothing'}")
+
+
+def _compare(wrong: Counter[str], half: _Size, whole: _Size) -> None:
+    """
+    Find what has grown.
+    """
+    resident, objects = whole.resident - half.resident, whole.objects - half.objects
+    print(f"grown in the second half: {resident / 1024:,.0f} KiB of {half.resident / 1024:,.0f}, {objects:,} objects")
+    if resident > GROWTH_BYTES or objects > GROWTH_OBJECTS:
+        wrong[f"grown by {resident} bytes and {objects} objects"] += 1
+
+
+def _say(running: Soak, seed: int) -> None:
+    for outcome, number in running.outcomes.most_common():
+        print(f"{number:7,}  {outcome}")
+    print(f"{running.outcomes.total():7,}  requests, {running.excused} excused by a silent name server; seed {seed}")
+    for what, number in (+running.wrong).most_common():
+        print(f"WRONG, {number} times: {what}", file=sys.stderr)
+
+
+def main() -> None:
+    """
+    Run it; the status is 1 when something is wrong.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(2**32))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write how often requests ended in each way")
+    chosen = parser.parse_args()
+    print(f"seed {chosen.seed}", flush=True)
+    found: list[Soak] = []
+
+    async def run(reactor: Any) -> None:
+        with GroupsProcess("benchmarks._unruly") as far_side, tempfile.TemporaryDirectory() as directory:
+            found.append(await soak(reactor, far_side, chosen.seconds, chosen.seed, Path(directory) / "store"))
+
+        _say(found[0], chosen.seed)
+        if chosen.json is not None:
+            numbers = {"seed": chosen.seed, "outcomes": found[0].outcomes, "wrong": found[0].wrong}
+            chosen.json.write_text(json.dumps(numbers, indent=1) + "\n", "utf-8")
+        if found[0].wrong.total():
+            raise SystemExit(1)
+
+    react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
+
+
+if __name__ == "__main__":
+    main()
