@@ -169,7 +169,9 @@ class MatrixFederationAgent:
             reactor, lambda: Exchange(reactor, dialer, policy, user_agent, limit, pool.slots), discovery_policy
         )
         services = ServiceLookup(remembering.services(names, service_query(asked)))
-        found = Discovery(remembering.delegations(fetcher.fetch), services, discovery_policy, rng)
+        found = Discovery(
+            remembering.delegations(fetcher.fetch, pool.retire_destination), services, discovery_policy, rng
+        )
         return cls(found, remembering, dialer, pool, trusted, watch, user_agent, counted)
 
     def request(
