@@ -14,6 +14,7 @@ An C{IAgent} for requests to other Matrix servers.
 """
 
 from ._agent import MatrixFederationAgent
+from ._connect.lane import Connections
 from ._counters import Counters
 from ._discovery.remembering import Known
 from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, ProxyPolicy, TrustPolicy
@@ -27,6 +28,7 @@ from ._version import __version__
 __all__ = [
     "AddressPolicy",
     "ConnectionPolicy",
+    "Connections",
     "Counters",
     "DiscoveryPolicy",
     "FederationURL",

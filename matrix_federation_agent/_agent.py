@@ -15,12 +15,13 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
+from ._connect.destination import FEDERATION, Destination, https_host_header
 from ._connect.dialer import Dialer
-from ._connect.endpoint import VerifiedEndpoint
-from ._connect.exchange import Exchange, https_endpoint, https_host_header
+from ._connect.exchange import Exchange
 from ._connect.inspection import inspected
 from ._connect.outcomes import Outcomes
 from ._connect.pool import ConnectionPool
+from ._connect.requests import RequestWriter, require_method
 from ._counters import Counters
 from ._discovery.answers import NameService
 from ._discovery.hosts import HostLookup, address_queries
@@ -40,7 +41,7 @@ from ._version import __version__
 from .errors import ConnectionFailed, FederationError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine
     from typing import Any, TypeVar
 
     from twisted.internet.interfaces import (
@@ -52,16 +53,15 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.iweb import IBodyProducer, IResponse
 
+    from ._connect.lane import Connections
     from ._discovery.remembering import Known
     from ._discovery.routing import Target
     from ._identity import Identity
     from ._reactor import IReactor
     from ._route import Step
-    from ._uri import RequestURI
 
     T = TypeVar("T")
 
-FEDERATION = b"matrix-federation"
 USER_AGENT = b"matrix_federation_agent/" + __version__.encode("ascii")
 
 
@@ -101,11 +101,11 @@ class MatrixFederationAgent:
         self.counters = counters
         self._dialer = dialer
         self._pool = pool
+        self._writer = RequestWriter(user_agent)
         self._trust = trust
         self._watch = watch
         trust.subscribe(pool.retire)
         trust.subscribe(dialer.outcomes.exemptions.forget)
-        self._user_agent = user_agent
         self._running: set[Deferred[Any]] = set()
         self._closed = False
         watch.start()
@@ -162,13 +162,17 @@ class MatrixFederationAgent:
         trusted, watch = _watched_trust(reactor, trust or TrustPolicy(), counted)
         permitted, through = addresses or AddressPolicy(), proxies or ProxyPolicy()
         dialer = Dialer(reactor, trusted, permitted, policy, hosts, proxies=through, outcomes=Outcomes(counted))
+        pool = ConnectionPool(reactor, dialer, policy, counted)
+        dialer.room.make = pool.make_room
         limit = policy.max_head_bytes + discovery_policy.well_known_max_bytes
         fetcher = WellKnownFetcher(
-            reactor, lambda: Exchange(reactor, dialer, policy, user_agent, limit), discovery_policy
+            reactor, lambda: Exchange(reactor, dialer, policy, user_agent, limit, pool.slots), discovery_policy
         )
         services = ServiceLookup(remembering.services(names, service_query(asked)))
-        found = Discovery(remembering.delegations(fetcher.fetch), services, discovery_policy, rng)
-        return cls(found, remembering, dialer, ConnectionPool(reactor, policy), trusted, watch, user_agent, counted)
+        found = Discovery(
+            remembering.delegations(fetcher.fetch, pool.retire_destination), services, discovery_policy, rng
+        )
+        return cls(found, remembering, dialer, pool, trusted, watch, user_agent, counted)
 
     def request(
         self,
@@ -240,6 +244,13 @@ class MatrixFederationAgent:
         """
         self._remembering.forget(None if server_name is None else self._discovery.hosts_of(_named(server_name)))
 
+    def connections(self) -> list[Connections]:
+        """
+        List the destinations to which there are connections, or requests that
+        wait for one; those of other protocols than HTTP are not among them.
+        """
+        return self._pool.status()
+
     def known(self, server_name: ServerName | bytes | str | None = None) -> list[Known]:
         """
         List what is remembered.
@@ -277,11 +288,9 @@ class MatrixFederationAgent:
         self._closed = True
         for running in list(self._running):
             running.cancel()
-        # First the connections: one whose response ends meanwhile would enter
-        # the pool after it was emptied.
         self._remembering.end_lookups()
+        self._pool.close()
         await self._dialer.open_connections.abort()
-        await self._pool.close()
         await self._watch.stop()
         await self._remembering.close()
 
@@ -294,36 +303,29 @@ class MatrixFederationAgent:
             return fail(ConnectionFailed("", "the agent is closed"))
         running = Deferred.fromCoroutine(work)
         self._running.add(running)
+        return running.addBoth(self._ended, running)
 
-        def ended(result: T | Failure) -> T | Failure:
-            self._running.discard(running)
-            return result
-
-        return running.addBoth(ended)
+    def _ended(self, result: T | Failure, running: Deferred[Any]) -> T | Failure:
+        self._running.discard(running)
+        return result
 
     async def _request(
         self, method: bytes, uri: bytes | EncodedURL, headers: Headers | None, body: IBodyProducer | None
     ) -> IResponse:
-        parsed = parse_uri(uri.to_text().encode("utf-8") if isinstance(uri, EncodedURL) else uri)
-        endpoint, host = await self._destination(parsed)
-        sent = Headers() if headers is None else headers.copy()
-        sent.setRawHeaders(b"Host", [host])
-        if not sent.hasHeader(b"User-Agent"):
-            sent.setRawHeaders(b"User-Agent", [self._user_agent])
-        return await self._pool.request(endpoint, method, parsed.target, sent, body)
+        asked = uri.to_text().encode("utf-8") if isinstance(uri, EncodedURL) else uri
+        parsed = parse_uri(asked)
+        require_method(method, str(parsed.authority))
+        if parsed.scheme in FEDERATION_SCHEMES:
+            identity = await self._discovery.who(parsed.authority)
+            destination = Destination.of(FEDERATION, identity, self._where)
+            host = identity.effective.host_header
+        else:
+            destination, host = Destination.of_https(parsed.authority), https_host_header(parsed.authority)
+        written = self._writer.written(destination.asked, host, method, asked, parsed.target, headers, body)
+        return await self._pool.request(destination, written)
 
-    async def _destination(self, uri: RequestURI) -> tuple[VerifiedEndpoint, bytes]:
-        """
-        Find who must answer, and what C{Host} says to them.
-        """
-        if uri.scheme not in FEDERATION_SCHEMES:
-            return https_endpoint(uri.authority, self._dialer), https_host_header(uri.authority)
-        identity = await self._discovery.who(uri.authority)
-
-        async def locate() -> Sequence[Target]:
-            return await self._discovery.where(identity, [])
-
-        return VerifiedEndpoint.of(FEDERATION, identity, locate, self._dialer), identity.effective.host_header
+    def _where(self, identity: Identity) -> Coroutine[Deferred[Any], Any, list[Target]]:
+        return self._discovery.where(identity, [])
 
     async def _connect(self, server_name: ServerName | bytes | str, factory: IProtocolFactory) -> IProtocol:
         identity = await self._discovery.who(_named(server_name))

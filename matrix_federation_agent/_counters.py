@@ -1,5 +1,6 @@
 """
-Counters of what discovery did, and of how TLS handshakes ended.
+Counters of what discovery did, of how TLS handshakes ended, and of what
+became of connections.
 """
 
 from __future__ import annotations
@@ -28,6 +29,30 @@ What is counted of TLS: handshakes in which the certificate was verified, in
 which a session was resumed, and whose certificate is not checked; those that
 ended because the certificate was refused, or for another reason; trust that
 was loaded again, and attempts at it that failed.
+"""
+
+POOL = "pool"
+"""
+The kind of what is counted of the connection pool.
+"""
+
+POOL_EVENTS = (
+    "opened",
+    "failures",
+    "reused",
+    "waited",
+    "timeouts",
+    "retried",
+    "retired",
+    "evicted",
+)
+"""
+What is counted of the pool: connections that were made, and that could not be
+made; requests on a connection that was used before; requests for which there
+was no idle connection, and those that waited for one in vain; requests that
+were sent again; connections that were given up because of their age, or
+because roots, delegation or SRV records have changed; idle ones that were
+closed because there are too many.
 """
 
 EXEMPT = "exempt"

@@ -67,16 +67,15 @@ def parse_uri(uri: bytes) -> RequestURI:
     @raise UnsupportedScheme: when its scheme is not one of ours.
     @raise InvalidServerName: when its authority is no server name.
     """
-    shown = _shown(uri)
     if not _VISIBLE.fullmatch(uri):
         reason = "it holds a character that must be percent-encoded" if uri else "it is empty"
-        raise InvalidURI("", reason, uri=shown)
-    scheme, rest = _split_scheme(uri, shown)
+        raise InvalidURI("", reason, uri=_shown(uri))
+    scheme, rest = _split_scheme(uri)
     found = _AUTHORITY.match(rest)
     if found is None or not found[1]:
-        raise InvalidURI("", "it names no server", uri=shown)
+        raise InvalidURI("", "it names no server", uri=_shown(uri))
     if b"@" in found[1]:
-        raise InvalidURI("", "userinfo is not allowed", uri=shown)
+        raise InvalidURI("", "userinfo is not allowed", uri=_shown(uri))
     return RequestURI(scheme, ServerName.parse(found[1]), _origin_form(rest[found.end() :]))
 
 
@@ -88,17 +87,17 @@ def _shown(uri: bytes) -> str:
     return _USERINFO.sub("//...@", uri.decode("latin-1"))[:_LOGGED]
 
 
-def _split_scheme(uri: bytes, shown: str) -> tuple[bytes, bytes]:
+def _split_scheme(uri: bytes) -> tuple[bytes, bytes]:
     """
     Split the scheme off, and refuse those that are not ours.
     """
     found = _SCHEME.match(uri)
     if found is None:
-        raise InvalidURI("", "it is relative: a scheme is missing", uri=shown)
+        raise InvalidURI("", "it is relative: a scheme is missing", uri=_shown(uri))
     scheme = found[1].lower()
     if scheme not in FEDERATION_SCHEMES and scheme != HTTPS:
         reason = f"the scheme {scheme[:_LOGGED].decode()!r} is not supported"
-        raise UnsupportedScheme("", reason, uri=shown)
+        raise UnsupportedScheme("", reason, uri=_shown(uri))
     return scheme, uri[found.end() :]
 
 

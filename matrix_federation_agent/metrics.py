@@ -11,7 +11,7 @@ import attrs
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from ._counters import EVENTS, EXEMPT, TLS, TLS_EVENTS
+from ._counters import EVENTS, EXEMPT, POOL, POOL_EVENTS, TLS, TLS_EVENTS
 from ._discovery.remembering import IPV4, IPV6, SRV, WELL_KNOWN
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class DiscoveryCollector(Collector):
         )
         for name, number in {**dict.fromkeys(_NAMES, 0), **self._counters.snapshot()}.items():
             kind, _, event = name.partition(".")
-            if kind not in (TLS, EXEMPT):
+            if kind not in (TLS, EXEMPT, POOL):
                 family.add_metric([kind, event], number)
         yield family
 
@@ -84,3 +84,27 @@ class TrustCollector(Collector):
             if kind == EXEMPT:
                 exempt.add_metric([rule], number)
         yield exempt
+
+
+@attrs.frozen(eq=False)
+class PoolCollector(Collector):
+    """
+    Shows what became of connections, from the same L{Counters
+    <matrix_federation_agent.Counters>}::
+
+        REGISTRY.register(PoolCollector(agent.counters))
+    """
+
+    _counters: Counters
+
+    def collect(self) -> Iterable[Metric]:
+        """
+        Tell the numbers of this moment.
+        """
+        family = CounterMetricFamily(
+            "matrix_federation_pool", "What became of connections and of requests for one, by event.", labels=["event"]
+        )
+        counted = self._counters.snapshot()
+        for event in POOL_EVENTS:
+            family.add_metric([event], counted.get(f"{POOL}.{event}", 0))
+        yield family

@@ -7,8 +7,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, generate_latest
 
 from matrix_federation_agent import Counters
-from matrix_federation_agent._counters import EVENTS, TLS_EVENTS
-from matrix_federation_agent.metrics import DiscoveryCollector, TrustCollector
+from matrix_federation_agent._counters import EVENTS, POOL_EVENTS, TLS_EVENTS
+from matrix_federation_agent.metrics import DiscoveryCollector, PoolCollector, TrustCollector
 from tests.case import TestCase
 
 NAME = "matrix_federation_discovery_total"
@@ -64,6 +64,7 @@ class DiscoveryCollectorTests(TestCase):
         """
         self.counters.add("a.hits")
         self.counters.add("tls.verified")
+        self.counters.add("pool.opened")
         (family,) = self.registry.collect()
         labels = [(sample.labels["kind"], sample.labels["event"]) for sample in family.samples]
         self.assertEqual((len(labels), len(set(labels))), (4 * len(EVENTS) + 1,) * 2)
@@ -135,4 +136,24 @@ class TrustCollectorTests(TestCase):
         text = generate_latest(self.registry).decode("utf-8")
         self.assertIn(
             '# TYPE matrix_federation_tls_total counter\nmatrix_federation_tls_total{event="verified"} 0.0\n', text
+        )
+
+
+class PoolCollectorTests(TestCase):
+    """
+    L{PoolCollector}.
+    """
+
+    def test_what_was_counted_is_shown(self) -> None:
+        """
+        A number stands under its event, and what is still zero as well.
+        """
+        counters, registry = Counters(), CollectorRegistry(auto_describe=True)
+        registry.register(PoolCollector(counters))
+        counters.add("pool.reused", 3)
+        counters.add("tls.verified")
+        (family,) = registry.collect()
+        shown = {sample.labels["event"]: sample.value for sample in family.samples}
+        self.assertEqual(
+            (family.name, shown), ("matrix_federation_pool", {**dict.fromkeys(POOL_EVENTS, 0), "reused": 3})
         )

@@ -29,6 +29,7 @@ from twisted.web.iweb import IAgent, IBodyProducer, IPolicyForHTTPS, IResponse
 from matrix_federation_agent import (
     AddressPolicy,
     ConnectionPolicy,
+    Connections,
     Counters,
     DiscoveryPolicy,
     FederationURL,
@@ -193,6 +194,9 @@ async def connections(agent: MatrixFederationAgent, factory: IProtocolFactory) -
     """Other protocols than HTTP, and the end."""
     assert_type(agent.endpoint("ex.com"), IStreamClientEndpoint)
     assert_type(agent.connect(ServerName("ex.com"), factory), Deferred[IProtocol])
+    assert_type(agent.connections(), list[Connections])
+    assert_type(agent.connections()[0].effective, ServerName)
+    assert_type(agent.connections()[0].waiting, int)
     agent.forget()
     agent.forget("ex.com")
     assert_type(agent.close(), Deferred[None])

@@ -210,11 +210,13 @@ class HTTPConnection(Protocol):
             # Whoever is told of the idle connection may use it: it is the body's no more.
             body.detach(content)
             self._finish(reader)
+        # The caller may be gone by the end of this, and wait for nothing.
+        if response is not None and answered is not None:
+            answered.callback(response)
+        if reader.finished:
             body.complete()
         elif content:
             body.receive(content)
-        if response is not None and answered is not None:
-            answered.callback(response)
 
     def _respond(self, reader: ResponseReader, body: Body) -> Response:
         self._answered = None

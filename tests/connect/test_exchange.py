@@ -8,7 +8,9 @@ import treq
 from twisted.internet.defer import Deferred
 
 from matrix_federation_agent import ConnectionPolicy, ServerName
-from matrix_federation_agent._connect.exchange import Exchange, https_endpoint, https_host_header
+from matrix_federation_agent._connect.destination import Destination, https_host_header
+from matrix_federation_agent._connect.exchange import Exchange
+from matrix_federation_agent._connect.slots import Slots
 from matrix_federation_agent._uri import parse_uri
 from matrix_federation_agent.errors import ConnectionFailed, ResponseFailed
 from tests.conformance.case import FederationCase, RawServer, until
@@ -35,10 +37,9 @@ class AddressingTests(FederationCase):
         """
         Without a port it is 443.
         """
-        dialer = self.federation.agent()._dialer
         names = ("ex.com", "ex.com:80", "[2001:db8::1]", "[2001:db8::1]:80")
-        endpoints = [https_endpoint(ServerName.parse(name), dialer) for name in names]
-        targets = [str(target) for endpoint in endpoints for target in await endpoint._locate()]
+        destinations = [Destination.of_https(ServerName.parse(name)) for name in names]
+        targets = [str(target) for destination in destinations for target in await destination.targets()]
         self.assertEqual(targets, ["ex.com:443", "ex.com:80", "[2001:db8::1]:443", "[2001:db8::1]:80"])
 
 
@@ -53,13 +54,14 @@ class ExchangeTests(FederationCase):
         """
         super().setUp()
         self.dns.add_address("ex.com", EX)
+        self.slots = Slots(10, lambda: False)
 
     def exchange(self, limit: int = 10**6) -> Exchange:
         """
         Make an exchange, which is aborted at the end.
         """
         dialer = self.federation.agent()._dialer
-        exchange = Exchange(self.federation.reactor, dialer, ConnectionPolicy(), b"Construct/2", limit)
+        exchange = Exchange(self.federation.reactor, dialer, ConnectionPolicy(), b"Construct/2", limit, self.slots)
         self.addCleanup(exchange.abort)
         return exchange
 
@@ -73,14 +75,48 @@ class ExchangeTests(FederationCase):
 
     async def test_the_request(self) -> None:
         """
-        A GET with Host and User-Agent, on a connection that is not to be kept.
+        A GET with Host and User-Agent.
         """
         server = self.raw(KEEP_ALIVE)
         response = await self.exchange().get(parse_uri(b"https://ex.com/a?b"))
         self.assertEqual(await treq.content(response), b"hi")
         head, *fields = server.received.rstrip().split(b"\r\n")
         self.assertEqual(head, b"GET /a?b HTTP/1.1")
-        self.assertEqual(set(fields), {b"Connection: close", b"Host: ex.com", b"User-Agent: Construct/2"})
+        self.assertEqual(set(fields), {b"Host: ex.com", b"User-Agent: Construct/2"})
+
+    async def test_no_connection_is_kept(self) -> None:
+        """
+        A connection is closed once its response was read.
+        """
+        server = self.raw(KEEP_ALIVE)
+        await self.exchange().get(parse_uri(b"https://ex.com/"))
+        await until(lambda: server.connected == 0)
+        self.assertEqual(server.accepted, 1)
+
+    async def test_one_connection_at_a_time(self) -> None:
+        """
+        The response before, of which nobody has read the rest, is given up.
+        """
+        server, exchange = self.raw(b"HTTP/1.1 302 Found\r\nContent-Length: 99\r\n\r\nhi"), self.exchange()
+        for _ in range(2):
+            await exchange.get(parse_uri(b"https://ex.com/"))
+        await until(lambda: server.connected < 2)
+        self.assertEqual((server.accepted, server.connected), (2, 1))
+
+    async def test_it_counts(self) -> None:
+        """
+        It has one slot from its first request to its end, be there one free or not.
+        """
+        self.raw(KEEP_ALIVE)
+        self.slots = Slots(1, lambda: False)
+        first, second, taken = self.exchange(), self.exchange(), [self.slots.taken]
+        for exchange in (first, first, second):
+            await exchange.get(parse_uri(b"https://ex.com/"))
+            taken.append(self.slots.taken)
+        for exchange in (first, first, second):
+            exchange.abort()
+            taken.append(self.slots.taken)
+        self.assertEqual(taken, [0, 1, 1, 2, 1, 1, 0])
 
     async def test_abort(self) -> None:
         """

@@ -1,23 +1,20 @@
 """
-Tests of C{matrix_federation_agent._connect.pool}, and of the endpoints that are its keys.
+Tests of C{matrix_federation_agent._connect.pool}, the whole way over sockets; its rules, with time and connections of
+the test's own, are in C{test_pool_rules}.
 """
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 
 import treq
 from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults
-from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
-from twisted.web.client import HTTPConnectionPool, ProxyAgent
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
-from zope.interface.verify import verifyObject
 
 from matrix_federation_agent import ConnectionPolicy, MatrixFederationAgent
-from matrix_federation_agent._connect.exchange import https_endpoint
+from matrix_federation_agent._connect.destination import Destination
 from matrix_federation_agent._server_name import ServerName
 from matrix_federation_agent.errors import FederationError, InvalidRequest, ResponseFailed, TimedOut
 from matrix_federation_agent.testing import Fault
@@ -146,14 +143,13 @@ class SharingTests(PoolCase):
         await gatherResults(work)
         self.assertEqual((server.connections, len(server.requests)), (3, 3))
 
-    def test_endpoints_are_keys(self) -> None:
+    def test_destinations_are_keys(self) -> None:
         """
-        Endpoints are equal when scheme and effective name are, and what they have besides does not count.
+        Destinations are equal when scheme and effective name are, and what they have besides does not count.
         """
         names = ("ex.com", "ex.com:80", "ex.com:443", "ex.com")
-        keys = {https_endpoint(ServerName.parse(name), self.agent._dialer) for name in names}
+        keys = {Destination.of_https(ServerName.parse(name)) for name in names}
         self.assertEqual(len(keys), 3)
-        self.assertTrue(all(verifyObject(IStreamClientEndpoint, key) for key in keys))
 
 
 class IdleTests(PoolCase):
@@ -231,41 +227,80 @@ class IdleTests(PoolCase):
             self.assertEqual(await treq.content(response), b"hi")
 
 
-class RetiringTests(PoolCase):
+class BoundTests(PoolCase):
     """
-    L{ConnectionPool.retire}, and what it relies on of Twisted's C{HTTPConnectionPool}.
+    How many connections there are.
     """
 
-    async def test_a_timeout_of_nothing_closes_at_once(self) -> None:
+    async def test_a_burst(self) -> None:
         """
-        A pool whose time for idle connections became 0 while a request was under way keeps its connection no longer,
-        and leaves nothing in the reactor.
+        Many requests at once share the connections that there may be, and all are answered.
+        """
+        server = self.federation.serve_homeserver("ex.com", EX, 8448)
+        agent = self.federation.agent(connections=ConnectionPolicy(open_connections=3))
+        uris = [f"matrix-federation://ex.com:8448/{n}" for n in range(30)]
+        await gatherResults([Deferred.fromCoroutine(self.send(uri, agent)) for uri in uris])
+        self.assertEqual((server.connections, len(server.requests)), (3, 30))
+        (found,) = agent.connections()
+        self.assertEqual(str(found), "matrix-federation://ex.com:8448: 3 idle, 0 busy, 0 connecting, 0 waiting")
+
+    async def test_queue_timeout(self) -> None:
+        """
+        A request for which no connection comes free fails in the pool, and is not sent.
+        """
+        server = self.raw(b"")
+        policy = ConnectionPolicy(open_connections=1, queue_timeout=0.2)
+        agent = self.federation.agent(connections=policy)
+        first = agent.request(b"GET", b"matrix-federation://ex.com:8448/1")
+        await until(lambda: server.received.endswith(b"\r\n\r\n"))
+        error = await self.fails(self.send("matrix-federation://ex.com:8448/2", agent), TimedOut)
+        self.assertEqual((error.phase, error.seconds, error.server_name), ("pool", 0.2, "ex.com:8448"))
+        self.assertNotIn(b"/2", server.received)
+        first.cancel()
+        await self.assertFailure(first, CancelledError)
+
+    async def test_idle_connections_of_others_make_room(self) -> None:
+        """
+        At the bound of all connections an idle one is closed for another server.
         """
         server = self.raw()
-        pool = HTTPConnectionPool(self.federation.reactor)
-        endpoint = self.agent.endpoint("ex.com:8448")
-        sending = ProxyAgent(endpoint, self.federation.reactor, pool).request(b"GET", b"/")
-        pool.cachedConnectionTimeout = 0
-        await treq.content(await sending)
+        self.federation.serve_homeserver("other.example", "192.0.2.2", 8448)
+        self.dns.add_address("other.example", "192.0.2.2")
+        agent = self.federation.agent(connections=ConnectionPolicy(total_open_connections=1))
+        await self.send("matrix-federation://ex.com:8448/", agent)
+        await self.send("matrix-federation://other.example:8448/", agent)
         await until(lambda: server.connected == 0)
-        await pool.closeCachedConnections()
-        self.assertEqual(server.accepted, 1)
+        self.assertEqual([str(one.effective) for one in agent.connections()], ["other.example:8448"])
 
-    async def test_retired_pools_do_not_pile_up(self) -> None:
+    async def test_discovery_at_the_bound(self) -> None:
         """
-        A pool that was retired is gone once its connections are.
+        A request whose document must be fetched does not wait for itself.
+        """
+        self.federation.add_server("a.example", "3.2", delegated_to="m.example:4242")
+        agent = self.federation.agent(connections=ConnectionPolicy(total_open_connections=1))
+        self.assertEqual((await self.send("matrix-federation://a.example/", agent)).code, 200)
+        self.assertEqual(agent._pool.slots.taken, 1)
+
+
+class RetiringTests(PoolCase):
+    """
+    L{ConnectionPool.retire}.
+    """
+
+    async def test_nothing_remains(self) -> None:
+        """
+        After connections were retired, again and again, there is none, and no destination.
         """
         server = self.raw()
         for _ in range(3):
             await self.send("matrix-federation://ex.com:8448/")
             self.agent._pool.retire()
         await until(lambda: server.connected == len(self.agent._dialer.open_connections) == 0)
-        gc.collect()
-        self.assertEqual(len(self.agent._pool._retired), 0)
+        self.assertEqual(self.agent.connections(), [])
 
     async def test_closing_after_retiring(self) -> None:
         """
-        Closing the agent also ends a response that a retired pool is waiting for.
+        Closing the agent also ends a response that a retired connection is waiting for.
         """
         server = self.raw(b"")
         waiting = Deferred.fromCoroutine(self.send("matrix-federation://ex.com:8448/"))
@@ -278,7 +313,7 @@ class RetiringTests(PoolCase):
 
 class TargetTests(PoolCase):
     """
-    The request target reaches the server byte for byte; so much of Twisted's C{ProxyAgent} is relied on.
+    The request target reaches the server byte for byte.
     """
 
     async def test_targets(self) -> None:
@@ -308,22 +343,23 @@ class TargetTests(PoolCase):
         self.assertEqual([request.target for request in server.requests], [target.encode() for target in targets])
         self.assertEqual({address for address, _ in self.federation.dialled}, {EX})
 
-    async def test_a_target_that_twisted_cannot_read(self) -> None:
+    async def test_half_an_authority(self) -> None:
         """
-        A target in which Twisted finds half an address is refused with our own error.
+        A target that a parser of URIs stumbles over is sent like any other.
         """
-        self.federation.serve_homeserver("ex.com", EX, 8448)
-        error = await self.fails(self.send("matrix-federation://ex.com//["), InvalidRequest)
-        self.assertEqual((error.server_name, error.phase), ("ex.com", "uri"))
+        server = self.federation.serve_homeserver("ex.com", EX, 8448)
+        targets = ("//[", "//[::1", "//x:port/")
+        await self.sends(*[f"matrix-federation://ex.com:8448{target}" for target in targets])
+        self.assertEqual([request.target for request in server.requests], [target.encode() for target in targets])
 
     async def test_methods(self) -> None:
         """
         A method that is no token is refused before anything is dialled.
         """
         for method in (b"", b"G ET", b"GET\r\nX: y", b"G\x00", b"G\xc3\xa9T"):
-            sending = self.agent.request(method, b"matrix-federation://192.0.2.9/")
+            sending = self.agent.request(method, b"matrix-federation://ex.com/")
             await self.fails(sending, InvalidRequest)
-        self.assertEqual(self.federation.dialled, [])
+        self.assertEqual((self.federation.dialled, self.dns.queries), ([], []))
 
 
 class FailureTests(PoolCase):

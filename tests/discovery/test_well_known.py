@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import attrs
@@ -25,6 +26,7 @@ from matrix_federation_agent import ConnectionPolicy, DiscoveryPolicy, ServerNam
 from matrix_federation_agent._connect.dialer import Dialer
 from matrix_federation_agent._connect.exchange import Exchange
 from matrix_federation_agent._connect.handshake import ByteBudget
+from matrix_federation_agent._connect.slots import Slots
 from matrix_federation_agent._discovery.delegation import Delegation, NoDelegation
 from matrix_federation_agent._discovery.freshness import Freshness
 from matrix_federation_agent._discovery.routing import Target
@@ -40,13 +42,23 @@ BODY = json.dumps({"m.server": "m.ex.com"}).encode("ascii")
 POLICY = DiscoveryPolicy(well_known_timeout=15, well_known_max_bytes=2000)
 
 
+class Line(StringTransport):
+    """
+    A transport as a verified connection has it.
+    """
+
+    factory = SimpleNamespace(creator=SimpleNamespace(target=None))
+    leave = StringTransport.loseConnection
+    write_at_once = StringTransport.write
+
+
 class Peer:
     """
     The open connections of a dialer: what is to be aborted.
     """
 
     def __init__(self) -> None:
-        self.transports: list[StringTransport] = []
+        self.transports: list[Line] = []
 
     def abort(self) -> None:
         """
@@ -69,7 +81,7 @@ class MemoryDialer:
         @param parent: the dialer whose scope this one is.
         """
         self.dialled: list[str] = [] if parent is None else parent.dialled
-        self.ends: list[tuple[IProtocol, StringTransport]] = [] if parent is None else parent.ends
+        self.ends: list[tuple[IProtocol, Line]] = [] if parent is None else parent.ends
         self.error: Exception | None = None if parent is None else parent.error
         self.open_connections = Peer()
 
@@ -88,7 +100,7 @@ class MemoryDialer:
             raise self.error
         protocol = factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 443))
         assert protocol is not None
-        transport = StringTransport()
+        transport = Line()
         protocol.makeConnection(transport)
         self.ends.append((protocol, transport))
         self.open_connections.transports.append(transport)
@@ -117,7 +129,7 @@ class Scene:
 
     def _exchange(self) -> Exchange:
         dialer = cast("Dialer", self.dialer)
-        return Exchange(self.clock, dialer, ConnectionPolicy(), b"Construct/2", 10**6)
+        return Exchange(self.clock, dialer, ConnectionPolicy(), b"Construct/2", 10**6, Slots(10, lambda: False))
 
     def ask(self, name: ServerName = EX) -> Deferred[Delegation | NoDelegation]:
         """
