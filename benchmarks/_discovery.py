@@ -118,5 +118,5 @@ def wire(reactor: Any, world: World, store: Any = None, policy: DiscoveryPolicy 
         return world.fetch(host)
 
     services = ServiceLookup(remembering.services(names, service_query(resolver)))
-    discovery = Discovery(remembering.delegations(fetch, lambda server: None), services, policy, rng)
+    discovery = Discovery(remembering.delegations(fetch), services, policy, rng)
     return Wired(discovery, hosts, services, remembering, counters)

@@ -105,6 +105,7 @@ class MatrixFederationAgent:
         self._trust = trust
         self._watch = watch
         trust.subscribe(pool.retire)
+        discovery.subscribe(pool.retire_destination)
         trust.subscribe(dialer.outcomes.exemptions.forget)
         self._running: set[Deferred[Any]] = set()
         self._closed = False
@@ -169,9 +170,7 @@ class MatrixFederationAgent:
             reactor, lambda: Exchange(reactor, dialer, policy, user_agent, limit, pool.slots), discovery_policy
         )
         services = ServiceLookup(remembering.services(names, service_query(asked)))
-        found = Discovery(
-            remembering.delegations(fetcher.fetch, pool.retire_destination), services, discovery_policy, rng
-        )
+        found = Discovery(remembering.delegations(fetcher.fetch), services, discovery_policy, rng)
         return cls(found, remembering, dialer, pool, trusted, watch, user_agent, counted)
 
     def request(

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from .._counters import Counters
     from .._policies import DiscoveryPolicy
-    from .._server_name import ServerName
     from .answers import NameService, Query
     from .delegation import Delegation, DelegationEntry, NoDelegation
     from .hosts import RecordsMemory
@@ -104,22 +103,14 @@ class Remembering:
         return StoreAccess(self._clock, self._store, self._policy.store_timeout, self._counters)
 
     def delegations(
-        self,
-        fetch: Callable[[str], Coroutine[Deferred[Any], Any, Delegation | NoDelegation]],
-        abandoned: Callable[[ServerName], object],
+        self, fetch: Callable[[str], Coroutine[Deferred[Any], Any, Delegation | NoDelegation]]
     ) -> Memory[DelegationEntry, Delegation | NoDelegation]:
         """
         Make the memory of what C{.well-known} said.
-
-        @param abandoned: is called with the server that a name delegated to
-            when it turns out that it does so no more.
         """
 
         def reduce(entry: DelegationEntry | None, outcome: Delegation | NoDelegation, now: float) -> DelegationEntry:
-            news = advance(entry, outcome, now, self._policy, self._rng)
-            if entry is not None and entry.delegation is not None and entry.delegation != news.delegation:
-                abandoned(entry.delegation)
-            return news
+            return advance(entry, outcome, now, self._policy, self._rng)
 
         return self._memory(WELL_KNOWN, fetch, reduce, dump_delegation, load_delegation)
 

@@ -11,6 +11,7 @@ import attrs
 
 from .._identity import Identity
 from .._route import Step
+from .._server_name import ServerName
 from ..errors import ResolutionFailed, ServiceUnavailable
 from .routing import (
     SERVICES,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from random import Random
 
     from .._policies import DiscoveryPolicy
-    from .._server_name import ServerName
     from .delegation import Delegation, DelegationEntry, NoDelegation
     from .memory import Memory
     from .srv import ServiceLookup, Services
@@ -117,15 +117,15 @@ class Discovery:
     def subscribe(self, subscriber: Callable[[ServerName], object]) -> Callable[[], None]:
         """
         Have a callable called with the name that answered for a server until
-        now, whenever its host delegates to another one, or to none any more,
-        and nobody else is known to go by that name.
+        now, the delegated one or its own, whenever another one does from now
+        on, and nobody else is known to go by that name.
 
         @return: ends the subscription.
         """
 
-        def replaced(_: str, before: DelegationEntry, after: DelegationEntry) -> None:
-            left = before.delegation
-            if left is not None and left != after.delegation and not self._is_in_use(left):
+        def replaced(host: str, before: DelegationEntry, after: DelegationEntry) -> None:
+            left, found = (entry.delegation or ServerName(host) for entry in (before, after))
+            if left != found and not self._is_in_use(left):
                 subscriber(left)
 
         return self._delegations.subscribe(replaced)

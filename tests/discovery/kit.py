@@ -240,7 +240,7 @@ class Wired:
         file = HostsFile(self.clock, self.policy.dns_timeout, self.hosts_file)
         self.hosts = HostLookup(self.clock, memories, self.hostnames, self.policy.dns_timeout, file)
         self.services = ServiceLookup(self.remembering.services(names, service_query(self.resolver)))
-        delegations = self.remembering.delegations(self._fetch, lambda server: None)
+        delegations = self.remembering.delegations(self._fetch)
         self.discovery = Discovery(delegations, self.services, self.policy, rng)
         self.test.addCleanup(self.remembering.end_lookups)
 

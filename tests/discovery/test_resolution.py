@@ -245,13 +245,18 @@ class ChangeTests(DiscoveryTestCase):
 
     def test_nobody_is_told_of_what_stays(self) -> None:
         """A delegation that is new, confirmed, or kept while fetches fail has not changed."""
-        self.learn(ITSELF)
         for _ in range(2):
             self.learn("a.com:443")
         self.clock.advance(DAY - 1)
         self.who()
         self.fetches.end(HOST, NoDelegation("status 503", temporary=True))
-        self.assertEqual((self.left, len(self.fetches.begun)), ([], 4))
+        self.assertEqual((self.left, len(self.fetches.begun)), ([], 3))
+
+    def test_its_own_name_is_told(self) -> None:
+        """A host that begins to delegate does not answer by its own name any more."""
+        self.learn(ITSELF)
+        self.learn("a.com")
+        self.assertEqual(self.left, [HOST])
 
     def test_names_that_others_go_by_are_not_told(self) -> None:
         """A stranger who delegates to somebody's name, and then does not, has nothing of theirs dropped."""
