@@ -44,8 +44,8 @@ def body_end(method: bytes, head: ResponseHead) -> int | Delimiter:
     # Rule 1.
     if method == b"HEAD" or head.code in _BODILESS:
         return 0
-    lengths = head.headers.getRawHeaders(b"Content-Length")
-    codings = head.headers.getRawHeaders(b"Transfer-Encoding")
+    lengths = head.control.get(b"content-length")
+    codings = head.control.get(b"transfer-encoding")
     # Rules 3 and 4.
     if codings is not None:
         _require_chunked(head, codings, lengths)
@@ -60,7 +60,7 @@ def is_persistent(head: ResponseHead) -> bool:
     it (RFC 9112, section 9.3).
     """
     since_1_1 = head.version[2] >= 1
-    values = head.headers.getRawHeaders(b"Connection")
+    values = head.control.get(b"connection")
     if values is None:
         return since_1_1
     options = _elements(values)

@@ -6,6 +6,7 @@ and 5).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 import attrs
 from twisted.web.http_headers import Headers
@@ -28,6 +29,20 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([^\r\n\0]*+))?\
 _FIELD_LINES = re.compile(rb"(?:[%b]{1,%d}+:[^\r\n\0]*+\r?\n)*" % (re.escape(TOKEN_BYTES), MAXIMUM_NAME))
 # Section 5.2: obs-fold = OWS CRLF RWS
 _FOLD = re.compile(rb"\r?\n[ \t]+")
+
+
+# What is said of the connection or of the framing (RFC 9110, section 7.6.1).
+# As with Twisted's own client it is no header of the response.
+_CONTROL = frozenset({
+    b"connection",
+    b"content-length",
+    b"keep-alive",
+    b"proxy-connection",
+    b"te",
+    b"trailers",
+    b"transfer-encoding",
+    b"upgrade",
+})  # fmt: skip
 
 
 class MalformedResponse(ValueError):
@@ -62,12 +77,15 @@ class ResponseHead:
     @ivar code: the status, from 100 to 999.
     @ivar phrase: the server's words for it; may be empty.
     @ivar headers: what the header lines say.
+    @ivar control: what those say that are for the connection alone, by their
+        names in lower case.
     """
 
     version: tuple[bytes, int, int]
     code: int
     phrase: bytes
     headers: Headers
+    control: Mapping[bytes, Sequence[bytes]] = attrs.field(factory=dict)
 
 
 def parse_head(head: bytes, max_headers: int) -> ResponseHead:
@@ -82,16 +100,17 @@ def parse_head(head: bytes, max_headers: int) -> ResponseHead:
     if matched is None:
         raise MalformedResponse("its first line is no status line of HTTP/1")
     minor, code, phrase = matched.groups(b"")
-    headers = parse_fields(head[matched.end() :], max_headers)
-    return ResponseHead((b"HTTP", 1, int(minor)), int(code), phrase, headers)
+    headers, control = parse_fields(head[matched.end() :], max_headers)
+    return ResponseHead((b"HTTP", 1, int(minor)), int(code), phrase, headers, control)
 
 
-def parse_fields(lines: bytes, max_headers: int) -> Headers:
+def parse_fields(lines: bytes, max_headers: int) -> tuple[Headers, dict[bytes, list[bytes]]]:
     """
     Read lines of headers or trailers.
 
     @param lines: each with its end.
     @param max_headers: lines that there may be.
+    @return: C{headers} and C{control} of a head.
     @raise MalformedResponse: when one is none, or there are too many.
     """
     if lines.count(b"\n") > max_headers:
@@ -101,8 +120,12 @@ def parse_fields(lines: bytes, max_headers: int) -> Headers:
         lines = _FOLD.sub(b" ", lines)
     if _FIELD_LINES.fullmatch(lines) is None:
         raise MalformedResponse("a line that is no header")
-    headers = Headers()
+    headers, control = Headers(), dict[bytes, list[bytes]]()
     for line in lines.splitlines():
         name, _, value = line.partition(b":")
-        headers.addRawHeader(name, value.strip(b" \t"))
-    return headers
+        lowered = name.lower()
+        if lowered in _CONTROL:
+            control.setdefault(lowered, []).append(value.strip(b" \t"))
+        else:
+            headers.addRawHeader(name, value.strip(b" \t"))
+    return headers, control

@@ -128,7 +128,7 @@ class ParseFieldsTests(TestCase):
         Names have no case, values no whitespace round them, and folds are unfolded.
         """
         for lines, expected in FIELDS:
-            self.assertEqual(dict(parse_fields(lines, 9).getAllRawHeaders()), expected, lines)
+            self.assertEqual(dict(parse_fields(lines, 9)[0].getAllRawHeaders()), expected, lines)
 
     def test_no_fields(self) -> None:
         """
@@ -142,14 +142,22 @@ class ParseFieldsTests(TestCase):
         """
         So many are read, and not one more; folded ones count.
         """
-        self.assertEqual(parse_fields(b"a: b\r\n" * 3, 3).getRawHeaders(b"a"), [b"b"] * 3)
+        self.assertEqual(parse_fields(b"a: b\r\n" * 3, 3)[0].getRawHeaders(b"a"), [b"b"] * 3)
         for lines in (b"a: b\r\n" * 4, b"a: b\n" * 4, b"a: b\r\n c\r\n d\r\n e\r\n"):
             self.assertRaises(MalformedResponse, parse_fields, lines, 3)
+
+    def test_control(self) -> None:
+        """
+        What is said of the connection or of the framing is kept apart, as by Twisted's own client.
+        """
+        headers, control = parse_fields(b"KEEP-Alive: 1\r\nX: y\r\nContent-Length: 2\r\nkeep-alive:2\r\n", 9)
+        self.assertEqual(list(headers.getAllRawHeaders()), [(b"X", [b"y"])])
+        self.assertEqual(control, {b"keep-alive": [b"1", b"2"], b"content-length": [b"2"]})
 
     def test_names_are_bounded(self) -> None:
         """
         A name of that length is read, and not one that is longer.
         """
         name = b"A" + b"a" * (MAXIMUM_NAME - 1)
-        self.assertEqual(parse_fields(name + b": b\r\n", 1), Headers({name: [b"b"]}))
+        self.assertEqual(parse_fields(name + b": b\r\n", 1)[0], Headers({name: [b"b"]}))
         self.assertRaises(MalformedResponse, parse_fields, name + b"a: b\r\n", 1)
