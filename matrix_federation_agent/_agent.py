@@ -26,9 +26,10 @@ from ._counters import Counters
 from ._discovery.answers import NameService
 from ._discovery.hosts import HostLookup, address_queries
 from ._discovery.hosts_file import HostsFile
-from ._discovery.name_servers import NameServerResolver, SystemNameServers
+from ._discovery.name_servers import NameServerResolver
 from ._discovery.remembering import IPV4, IPV6, Remembering
 from ._discovery.resolution import Discovery
+from ._discovery.resolv_conf import SystemNameServers
 from ._discovery.srv import ServiceLookup, service_query
 from ._discovery.well_known import WellKnownFetcher
 from ._policies import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, ProxyPolicy, TrustPolicy

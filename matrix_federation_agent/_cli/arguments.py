@@ -18,7 +18,7 @@ from .._server_name import ServerName
 from ..errors import InvalidServerName
 
 if TYPE_CHECKING:
-    from .._discovery.name_servers import NameServer
+    from .._discovery.resolv_conf import NameServer
 
 DNS_PORT = 53
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
-    from .._discovery.name_servers import NameServer
+    from .._discovery.resolv_conf import NameServer
     from .._reactor import IReactor
     from ..errors import ConfigurationError, FederationError
 

@@ -5,135 +5,21 @@ Tests of C{matrix_federation_agent._discovery.name_servers}.
 from __future__ import annotations
 
 import errno
-import os
-from pathlib import Path
 from typing import Any
 
 from twisted.internet import defer, error, reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
-from twisted.internet.interfaces import IListeningPort, IReactorTCP, IReactorTime, IReactorUDP, IResolver
+from twisted.internet.interfaces import IListeningPort, IResolver
 from twisted.internet.protocol import DatagramProtocol, Protocol, ServerFactory
 from twisted.names import dns
 from twisted.names.error import DNSNameError, DNSServerError
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface.verify import verifyObject
 
-from matrix_federation_agent._discovery.name_servers import (
-    LookupScope,
-    NameServer,
-    NameServerResolver,
-    SystemNameServers,
-    read_resolv_conf,
-)
+from matrix_federation_agent._discovery.name_servers import NameServerResolver
+from matrix_federation_agent._discovery.resolv_conf import NameServer
 from matrix_federation_agent.testing import NameServer as LoopbackNameServer
 from tests.conformance.case import SocketCase, until
-
-LOCAL = [("127.0.0.1", 53)]
-
-
-class ResolvConfTests(SocketCase):
-    """
-    L{read_resolv_conf}.
-    """
-
-    def test_table(self) -> None:
-        """
-        Every line that names a plain address counts, in order, and nothing else does.
-        """
-        table: dict[str, list[NameServer]] = {
-            "": LOCAL,
-            "nameserver 192.0.2.1": [("192.0.2.1", 53)],
-            "nameserver 192.0.2.1\nnameserver 2001:db8::1\n": [("192.0.2.1", 53), ("2001:db8::1", 53)],
-            "\tnameserver\t192.0.2.1 # office\r\n": [("192.0.2.1", 53)],
-            "nameserver 192.0.2.1 192.0.2.2": [("192.0.2.1", 53)],
-            "# nameserver 192.0.2.1": LOCAL,
-            ";nameserver 192.0.2.1": LOCAL,
-            "#nameserver 192.0.2.1": LOCAL,
-            "search example\noptions ndots:5\nnameserver 192.0.2.1": [("192.0.2.1", 53)],
-            "nameserver": LOCAL,
-            "nameserver dns.example": LOCAL,
-            "nameserver 999.0.0.1": LOCAL,
-            "nameserver fe80::1%eth0\nnameserver 192.0.2.1": [("192.0.2.1", 53)],
-            "nameservers 192.0.2.1": LOCAL,
-            "\x00\ufffd\nnameserver 192.0.2.1": [("192.0.2.1", 53)],
-        }
-        self.assertEqual({text: read_resolv_conf(text) for text in table}, table)
-
-
-class SystemTests(SocketCase):
-    """
-    L{SystemNameServers}.
-    """
-
-    def setUp(self) -> None:
-        """
-        Name a file that does not exist.
-        """
-        super().setUp()
-        self.path = Path(self.mktemp())
-        self.servers = SystemNameServers(str(self.path))
-
-    def write(self, text: str, changed: int) -> None:
-        """
-        Write the file.
-        """
-        self.path.write_text(text)
-        os.utime(self.path, (changed, changed))
-
-    def test_no_file(self) -> None:
-        """
-        Without a file it is the local host.
-        """
-        self.assertEqual(self.servers(), LOCAL)
-
-    def test_a_file_that_appears(self) -> None:
-        """
-        A file that appears later is read.
-        """
-        self.servers()
-        self.write("nameserver 192.0.2.1", 1)
-        self.assertEqual(self.servers(), [("192.0.2.1", 53)])
-
-    def test_changes(self) -> None:
-        """
-        A file that has changed is read again, also when it became older.
-        """
-        seen = []
-        for number, changed in enumerate([100, 200, 50]):
-            self.write(f"nameserver 192.0.2.{number}", changed)
-            seen += self.servers()
-        self.assertEqual([host for host, _ in seen], ["192.0.2.0", "192.0.2.1", "192.0.2.2"])
-
-    def test_an_unchanged_file(self) -> None:
-        """
-        A file that has not changed is not read again.
-        """
-        self.write("nameserver 192.0.2.1", 100)
-        first = self.servers()
-        self.assertIs(self.servers(), first)
-
-    def test_a_file_that_disappears(self) -> None:
-        """
-        What was known stays known.
-        """
-        self.write("nameserver 192.0.2.1", 100)
-        self.servers()
-        self.path.unlink()
-        self.assertEqual(self.servers(), [("192.0.2.1", 53)])
-
-    def test_a_directory(self) -> None:
-        """
-        What cannot be read is as good as missing.
-        """
-        self.path.mkdir()
-        self.assertEqual(self.servers(), LOCAL)
-
-    def test_no_text(self) -> None:
-        """
-        Bytes that are no UTF-8 do not matter.
-        """
-        self.path.write_bytes(b"\xff\xfe\nnameserver 192.0.2.1\n")
-        self.assertEqual(self.servers(), [("192.0.2.1", 53)])
 
 
 class CountedConnection(ProtocolWrapper):
@@ -380,9 +266,9 @@ class DescriptorTests(ResolverCase):
         self.server.add_address("ex.com", "192.0.2.1")
         self.assertEqual((await self.addresses("ex.com"), len(tried), self.timers), (["192.0.2.1"], 3, []))
 
-    async def test_so_does_a_second_try(self) -> None:
+    async def test_a_second_try_needs_no_other_socket(self) -> None:
         """
-        A query that was not answered is a new socket in twisted, and may find none.
+        A query that was not answered is sent again by the socket that it has.
         """
         tried = self.fail_with()
         self.server.silence("ex.com")
@@ -390,16 +276,23 @@ class DescriptorTests(ResolverCase):
         await until(lambda: self.server.queries != [])
         self.server.add_address("ex.com", "192.0.2.1")
         self.server.recover("ex.com")
-        self.fail_with(errno.EMFILE)
         self.assertEqual((await asking, len(tried)), (["192.0.2.1"], 1))
 
     async def test_other_errors_of_sockets(self) -> None:
         """
-        They are the lookup's failure, after twisted has tried a thousand ports.
+        They are the lookup's failure, when no try has had a socket.
         """
-        tried = self.fail_with(*[errno.EADDRINUSE] * 1000)
+        tried = self.fail_with(*[errno.EADDRINUSE] * 9)
         await self.assertFailure(self.addresses("ex.com"), error.CannotListenError)
-        self.assertEqual(len(tried), 1000)
+        self.assertEqual((len(tried), self.timers), (4, []))
+
+    async def test_another_try_may_have_a_socket(self) -> None:
+        """
+        An error of one try leaves the others; and they are tried at once.
+        """
+        self.fail_with(errno.EADDRINUSE)
+        self.server.add_address("ex.com", "192.0.2.1")
+        self.assertEqual(await self.addresses("ex.com", 9, 9), ["192.0.2.1"])
 
     async def test_cancelled_while_it_waits(self) -> None:
         """
@@ -489,54 +382,3 @@ class TruncationTests(ResolverCase):
         await self.assertFailure(asking, CancelledError, error.ConnectError)
         await until(lambda: self.reactor.tcp.count("made") == self.reactor.tcp.count("lost"))
         self.assertEqual(len(connecting), 1)
-
-
-class FullReactor:
-    """
-    The reactor of a system without file descriptors.
-    """
-
-    def listenUDP(self, port: int, protocol: object, interface: str = "", maxPacketSize: int = 8192) -> None:
-        """
-        Fail.
-        """
-        raise error.CannotListenError(interface, port, OSError(errno.ENFILE, "Too many open files in system"))
-
-
-class ScopeTests(SocketCase):
-    """
-    L{LookupScope}.
-    """
-
-    def test_interfaces(self) -> None:
-        """
-        It is as much of a reactor as it says.
-        """
-        scope = LookupScope(reactor)
-        found = [verifyObject(interface, scope) for interface in (IReactorTCP, IReactorTime, IReactorUDP)]
-        self.assertEqual(found, [True] * 3)
-
-    def test_it_does_not_listen(self) -> None:
-        """
-        No lookup accepts connections.
-        """
-        self.assertRaises(RuntimeError, LookupScope(reactor).listenTCP, 0, ServerFactory())
-
-    def test_no_file_descriptor(self) -> None:
-        """
-        That there is none is an error which twisted's resolver does not try a thousand times to get round.
-        """
-        scope = LookupScope(FullReactor())
-        self.assertRaises(OSError, scope.listenUDP, 0, DatagramProtocol())
-
-    def test_timers_end_with_it(self) -> None:
-        """
-        Closing cancels the pending timers, and those that have run do not matter.
-        """
-        scope = LookupScope(reactor)
-        done = scope.callLater(0, int)
-        done.cancel()
-        pending = scope.callLater(1000, int)
-        self.assertEqual(scope.getDelayedCalls(), [pending])
-        scope.close()
-        self.assertEqual((scope.getDelayedCalls(), pending.active()), ([], False))
