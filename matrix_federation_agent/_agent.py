@@ -137,8 +137,7 @@ class MatrixFederationAgent:
         @param connections: how connections are made and kept.
         @param proxies: which connections go through a proxy; by default none.
         @param resolver: asked for SRV records, and for addresses after the
-            hosts file.  By default C{twisted.names} with the name servers of
-            resolv.conf.
+            hosts file.  By default the name servers of resolv.conf are.
         @param hostnames: asked for addresses instead, as
             C{reactor.nameResolver}, where nsswitch is needed; that one sends
             every lookup through a few threads.

@@ -27,6 +27,7 @@ PURE = [
         "_route",
         "_uri",
         "_discovery.freshness",
+        "_discovery.questions",
         "_discovery.delegation",
         "_discovery.routing",
         "_discovery.cache",

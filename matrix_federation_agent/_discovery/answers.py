@@ -62,7 +62,6 @@ class NameService:
     """
 
     def __init__(self, clock: IReactorTime, policy: DiscoveryPolicy) -> None:
-        # Each query is a UDP socket in twisted.names.
         self._places = Places(clock, policy.dns_queries, policy.dns_timeout, policy.dns_share, _late)
 
     async def ask(self, query: Query, name: str) -> Answer[Any] | NoAnswer:

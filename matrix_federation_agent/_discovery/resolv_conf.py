@@ -21,8 +21,7 @@ def read_resolv_conf(text: str) -> list[NameServer]:
     """
     List the name servers in a resolv.conf(5), in order.
 
-    Servers on a scoped link-local address are left out: C{twisted.names}
-    cannot send to them.
+    Servers on a scoped link-local address are left out.
 
     @return: at least one; the local host when the file names none, as
         resolv.conf(5) says.
