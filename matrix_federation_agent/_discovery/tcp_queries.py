@@ -101,7 +101,7 @@ async def ask_by_tcp(reactor: IReactor, server: tuple[str, int], question: Quest
     @raise ResolverError: when what came first was not the whole answer.
     """
     asking = _Asking(question.sent_as(identifier))
-    connector: IConnector = reactor.connectTCP(*server, asking, SECONDS)
+    connector: IConnector = reactor.connectTCP(*server, asking)
     try:
         message = await within(reactor, SECONDS, asking.message, lambda _: DNSQueryTimeoutError(identifier))
     finally:

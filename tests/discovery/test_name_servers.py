@@ -11,6 +11,7 @@ from twisted.internet import defer, error, reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IResolver
 from twisted.internet.protocol import DatagramProtocol, Protocol, ServerFactory
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.names import dns
 from twisted.names.error import DNSNameError, DNSServerError
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
@@ -319,6 +320,21 @@ class TruncationTests(ResolverCase):
         self.assertEqual(len(await self.addresses("ex.com")), 59)
         await until(lambda: self.reactor.tcp == ["made", "lost"])
         self.assertEqual(self.server.queries, [("ex.com", "A")] * 2)
+
+    async def test_little_is_logged(self) -> None:
+        """
+        Neither sockets nor connections are announced by their protocols.
+        """
+        events: list[str] = []
+
+        def observe(event: LogEvent) -> None:
+            events.append(formatEvent(event))
+
+        publisher: Any = globalLogPublisher
+        publisher.addObserver(observe)
+        self.addCleanup(publisher.removeObserver, observe)
+        await self.test_a_long_answer()
+        self.assertEqual([event for event in events if event.startswith(("Starting", "Stopping"))], [])
 
     async def truncating(self, *, listens: bool = True) -> None:
         """

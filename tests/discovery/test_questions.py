@@ -68,6 +68,7 @@ class QuestionTests(TestCase):
         """
         for message in [response(), response(0), response(name=b"EX.cOm"), response(rCode=3, trunc=1, auth=1)]:
             self.assertTrue(QUESTION.answered_by(message, IDENTIFIER))
+        self.assertTrue(Question.of(b"Ex.com", dns.SRV, dns.IN).answered_by(response(), IDENTIFIER))
 
     def test_other_messages(self) -> None:
         """

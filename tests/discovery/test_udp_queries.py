@@ -15,6 +15,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
 from twisted.names import dns
 
+from matrix_federation_agent._discovery.name_servers import NameServerResolver
 from matrix_federation_agent._discovery.questions import Question
 from matrix_federation_agent._discovery.udp_queries import UDPQueries
 from matrix_federation_agent._discovery.udp_sockets import MOST, QUERIES, SECONDS, SHARED
@@ -30,6 +31,7 @@ class Wire:
     """
 
     protocol: Any
+    port: int
     interface: str
     clock: Clock
     sent: list[tuple[bytes, str, float]] = attrs.field(factory=list)
@@ -68,7 +70,7 @@ class WiredClock(Clock):
         """
         if self.errors:
             raise self.errors.pop(0)
-        self.wires.append(Wire(protocol, interface, self, errors=self.next))
+        self.wires.append(Wire(protocol, port, interface, self, errors=self.next))
         protocol.transport = self.wires[-1]
 
 
@@ -198,6 +200,7 @@ class QueryTests(QueriesCase):
         asking = self.ask("ex.com", (FIRST, 1), (SECOND, 1), (FIRST, 2), (SECOND, 2))
         self.clock.pump([0.5] * 13)
         (wire,) = self.clock.wires
+        self.assertEqual(wire.port, 0)
         self.assertEqual(self.asked(wire), [(FIRST, 0), (SECOND, 1), (FIRST, 2), (SECOND, 4)])
         self.assertEqual((len({message for message, _, _ in wire.sent}), self.left), (1, (0, 0)))
         self.failureResultOf(asking, dns.DNSQueryTimeoutError)
@@ -344,6 +347,15 @@ class SharingTests(QueriesCase):
         self.answer(self.clock.wires[0])
         self.assertEqual((len(self.clock.wires), self.left), (1, (1, 1)))
 
+    def test_a_closed_socket(self) -> None:
+        """
+        It is drawn no more.
+        """
+        self.ask()
+        self.answer(self.clock.wires[0])
+        self.many(1)
+        self.assertEqual([(len(wire.sent), wire.closed) for wire in self.clock.wires], [(1, True), (1, False)])
+
     def test_all_have_gone(self) -> None:
         """
         When every query has ended nothing is left.
@@ -351,3 +363,40 @@ class SharingTests(QueriesCase):
         for one in self.many(300):
             one.cancel()
         self.assertEqual(self.left, (0, 0))
+
+
+class ResolverTests(TestCase):
+    """
+    How L{NameServerResolver} asks.
+    """
+
+    def sent(self, *limits: float) -> list[tuple[bytes, str, float]]:
+        """
+        Have two name servers not answer.
+        """
+        clock = WiredClock()
+        resolver: Any = NameServerResolver(clock, [(FIRST, 53), (SECOND, 53)])
+        asking = resolver.lookupAddress("ex.com", limits or None)
+        clock.pump([1] * 30)
+        self.failureResultOf(asking, dns.DNSQueryTimeoutError)
+        return clock.wires[0].sent
+
+    def test_order(self) -> None:
+        """
+        All name servers are asked in turn, and then all of them again, with more time.
+        """
+        found = [(host, when) for _, host, when in self.sent(1, 3)]
+        self.assertEqual(found, [(FIRST, 0), (SECOND, 1), (FIRST, 2), (SECOND, 5)])
+
+    def test_limits(self) -> None:
+        """
+        By default each has four tries.
+        """
+        self.assertEqual([when for _, _, when in self.sent()], [0, 1, 2, 4, 6, 9, 12, 16])
+
+    def test_identifiers(self) -> None:
+        """
+        No two resolvers draw the same identifiers.
+        """
+        drawn = {self.sent(1)[0][0][:2] for _ in range(8)}
+        self.assertGreater(len(drawn), 6)
