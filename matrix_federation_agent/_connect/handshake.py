@@ -17,14 +17,15 @@ from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.tcp import Client
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import Provides, implementedBy, implementer
 
 from ..errors import ConnectionFailed, HandshakeFailed
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime
+    from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IReactorTime
 
     from .._tls.verification import VerifiedConnectionCreator
     from ..errors import FederationError
@@ -240,6 +241,14 @@ class BoundedTLSTransport(BufferingTLSTransport):
         super().connectionLost(reason)
 
 
+_DECLARATIONS = tuple(Provides(BoundedTLSTransport, interface) for interface in implementedBy(Client))
+"""
+What Twisted declares of each connection, one interface after the other, for
+its TCP transport provides them.  C{zope.interface} forgets declarations that
+nobody holds, and makes them anew.
+"""
+
+
 class VerifiedTLSFactory(TLSMemoryBIOFactory):
     """
     Wraps a connection in TLS, and keeps account of it while it is open.
@@ -258,12 +267,19 @@ class VerifiedTLSFactory(TLSMemoryBIOFactory):
         """
         @param clock: schedules the flushing of small writes.
         """
-        factory: Factory = Factory.forProtocol(lambda: gate)
-        factory.noisy = False
-        super().__init__(creator, True, factory, clock)  # noqa: FBT003 (Twisted's signature: isClient)
+        super().__init__(creator, True, Factory(), clock)  # noqa: FBT003 (Twisted's signature: isClient)
+        self._gate: HandshakeGate | None = gate
         self._open_connections = open_connections
         self.creator = creator
         self.budget = budget
+
+    def buildProtocol(self, addr: IAddress | None) -> TLSMemoryBIOProtocol:
+        """
+        Wrap the gate in TLS, once; kept, it would be part of a cycle.
+        """
+        gate, self._gate = self._gate, None
+        assert gate is not None  # noqa: S101 (for types: there is one connection)
+        return self.protocol(self, gate)
 
     def registerProtocol(self, p: TLSMemoryBIOProtocol) -> None:
         """

@@ -144,7 +144,7 @@ class TCPAttempt(ClientFactory):
         @param factory: builds the protocol.
         """
         self.connected: Deferred[None] = Deferred(self._cancel)
-        self._factory = factory
+        self._factory: IProtocolFactory | None = factory
         self._connector: IConnector | None = None
 
     def startedConnecting(self, connector: IConnector) -> None:
@@ -160,10 +160,13 @@ class TCPAttempt(ClientFactory):
 
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:  # type: ignore[override]
         """
-        Build the protocol.
+        Build the protocol, the only one.
         """
+        # Twisted's connector, which is part of a cycle, keeps this attempt.
+        factory, self._factory = self._factory, None
+        assert factory is not None  # noqa: S101 (for types: there is one connection)
         try:
-            protocol = self._factory.buildProtocol(addr)
+            protocol = factory.buildProtocol(addr)
         except BaseException:  # noqa: BLE001 (whoever waits gets it)
             self.connected.errback(Failure())
             return None

@@ -105,7 +105,7 @@ class HTTPConnection(Protocol):
         self._write: Callable[[bytes], object]
         self._gone = False
         self._paused = False
-        self._watch = Watch(clock, self._deadline, self._give_up)
+        self._watch = Watch(clock, self)
         self._sent = self._moved = 0.0
         # Of the request under way:
         self._request: Request | None = None
@@ -318,7 +318,7 @@ class HTTPConnection(Protocol):
         """
         It was closed, by either side.
         """
-        self._watch.stop()
+        self._watch.end()
         request, reader, answered = self._request, self._reader, self._answered
         body, upload = self._body, self._upload
         self._forget()
@@ -330,7 +330,7 @@ class HTTPConnection(Protocol):
         elif body is not None and reader is not None:
             body.end(_end_of_body(reader, reason))
 
-    def _deadline(self) -> Deadline | None:
+    def deadline(self) -> Deadline | None:
         """
         Tell what has to happen next.  While the reader of a body pauses,
         nothing has to; a body that nobody reads keeps a connection from
@@ -351,7 +351,7 @@ class HTTPConnection(Protocol):
         late = Deadline(self._sent + limit, limit, "no response within")
         return min(late, silent, key=attrgetter("when"))
 
-    def _give_up(self, deadline: Deadline) -> None:
+    def give_up(self, deadline: Deadline) -> None:
         """
         It is too late.
         """

@@ -4,8 +4,7 @@ One lazy timer for whatever may be late on a connection.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -28,6 +27,22 @@ class Deadline:
     reason: str
 
 
+class Watched(Protocol):
+    """
+    What may be late.
+    """
+
+    def deadline(self) -> Deadline | None:
+        """
+        Tell what has to happen next.
+        """
+
+    def give_up(self, deadline: Deadline) -> None:
+        """
+        Learn that it did not.
+        """
+
+
 class Watch:
     """
     Looks whether something is late.
@@ -37,32 +52,26 @@ class Watch:
     fire once when there is nothing any more.
     """
 
-    def __init__(
-        self, clock: IReactorTime, deadline: Callable[[], Deadline | None], late: Callable[[Deadline], object]
-    ) -> None:
-        """
-        @param deadline: tells what has to happen next, or L{None}.
-        @param late: is told that it did not.
-        """
+    def __init__(self, clock: IReactorTime, watched: Watched) -> None:
         self._clock = clock
-        self._deadline = deadline
-        self._late = late
+        self._watched: Watched | None = watched
         self._timer: IDelayedCall | None = None
 
     def begin(self) -> None:
         """
         Have an eye on it from now on, if there is anything.
         """
-        if self._timer is None:
-            deadline = self._deadline()
+        if self._timer is None and self._watched is not None:
+            deadline = self._watched.deadline()
             if deadline is not None:
                 self._timer = self._clock.callLater(max(0.0, deadline.when - self._clock.seconds()), self._look)
 
     def _look(self) -> None:
         self._timer = None
-        deadline = self._deadline()
+        assert self._watched is not None  # noqa: S101 (for types: who ends the watch stops its timer)
+        deadline = self._watched.deadline()
         if deadline is not None and self._clock.seconds() >= deadline.when:
-            self._late(deadline)
+            self._watched.give_up(deadline)
         else:
             self.begin()
 
@@ -73,3 +82,10 @@ class Watch:
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
+
+    def end(self) -> None:
+        """
+        Stop for good, and leave no cycle for the garbage collector either.
+        """
+        self.stop()
+        self._watched = None
