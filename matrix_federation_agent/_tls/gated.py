@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from .._policies import unmapped
 from ..errors import HandshakeFailed
+from .checked import CheckedConnection
 from .objections import failed_check
 from .verification import VerifiedConnectionCreator
 
@@ -121,7 +122,7 @@ class GatedConnectionCreator(VerifiedConnectionCreator):
         fail_connection(self._protocol, error)
 
 
-class GatedConnection(SSL.Connection):
+class GatedConnection(CheckedConnection):
     """
     A connection that is complete when its creator says so.
 
@@ -135,7 +136,7 @@ class GatedConnection(SSL.Connection):
         """
         @param creator: judges; it does not hold this connection.
         """
-        super().__init__(context, None)
+        super().__init__(context, creator)
         self._creator = creator
 
     def do_handshake(self) -> None:

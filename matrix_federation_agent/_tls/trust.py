@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from .._counters import TLS, Counters
 from ..errors import ConfigurationError
+from .checked import check
 from .client_certificate import ClientCertificate
 from .files import Marks, marks
 from .log_list import LogList
@@ -181,7 +182,7 @@ def _strict_context(policy: TrustPolicy) -> SSL.Context:
     """
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(_VERSIONS[policy.minimum_tls])
-    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, check)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
     # OpenSSL keeps no sessions: which may be resumed is decided in sessions.py.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)

@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from zope.interface import implementer
 
 from ..errors import HandshakeFailed
+from .checked import CheckedConnection, unchecked
 from .contents import contents_of
 from .objections import chain_objection, failed_check, identity_objection, transparency_objection
 from .reasons import ChainFault
@@ -104,17 +105,17 @@ class VerifiedConnectionCreator:
             # RFC 6066, section 3: SNI carries DNS names, never addresses.
             connection.set_tlsext_host_name(self._effective.tls_name.encode("ascii"))
         if self.exemption is None:
-            connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self.check)
+            # The context has it checked.
             self._offer_session(connection)
         else:
-            connection.set_verify(SSL.VERIFY_NONE)
+            connection.set_verify(SSL.VERIFY_NONE, unchecked)
         return connection
 
     def new_connection(self) -> SSL.Connection:
         """
         Make a connection that nothing is set on yet.
         """
-        return SSL.Connection(self.generation.context, None)
+        return CheckedConnection(self.generation.context, self)
 
     def _offer_session(self, connection: SSL.Connection) -> None:
         """
@@ -258,11 +259,12 @@ class VerifiedConnectionCreator:
         @param received: the bytes that arrived so far, TLS included.
         """
         proof, self._proof = self._proof, None
+        offered, self._offered = self._offered, None
         if proof is None or self.generation.retired:
             return
         session = connection.get_session()
         if session is not None:
-            remembered = RememberedSession.of(session, proof, received, self._offered)
+            remembered = RememberedSession.of(session, proof, received, offered)
             self.generation.sessions.keep(self._session_key, remembered)
 
 
