@@ -56,10 +56,3 @@ def judged(policy: AddressPolicy, asked: str, target: Target, found: Iterable[Ad
             denied = AddressDenied.by(asked, str(address), network)
             refused.append(Attempt(str(target), str(address), denied))
     return Candidates(tuple(permitted), tuple(refused))
-
-
-async def known(candidates: Candidates) -> Candidates:
-    """
-    Tell candidates that need not be looked up.
-    """
-    return candidates

@@ -16,7 +16,7 @@ from .._tls.verification import VerifiedConnectionCreator
 from ..errors import Attempt, FederationError, TimedOut
 from .addresses import interleaved
 from .attempts import Begun
-from .candidates import Candidates, judged, known
+from .candidates import Candidates, judged
 from .course import ConnectionCourse
 from .handshake import ByteBudget, HandshakeGate, TrustReplaced, VerifiedTLSFactory
 from .open_connections import OpenConnections
@@ -28,11 +28,11 @@ from .race import Race
 from .tcp import Patience, Room, connect_tcp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from twisted.internet.interfaces import IProtocol, IProtocolFactory
 
-    from .._discovery.hosts import FamilyLookup, HostLookup
+    from .._discovery.hosts import HostLookup
     from .._identity import Identity
     from .._policies import Address, AddressPolicy, ConnectionPolicy, Proxy
     from .._reactor import IReactor
@@ -137,10 +137,15 @@ class Dialer:
         """
         proxy = self.proxy_for(target)
         if proxy is not None and not resolves_here(self._proxies, proxy, target.host):
-            return [known(self._left_to(proxy, identity, target))]
-        return [self._judged(identity, target, family) for family in self._hosts.families(target.host)]
+            return [self._left_to(proxy, identity, target)]
+        return [
+            judged(self._addresses, identity.asked, target, family)
+            if isinstance(family, list)
+            else self._judged(identity, target, family)
+            for family in self._hosts.families(target.host)
+        ]
 
-    async def _judged(self, identity: Identity, target: Target, family: FamilyLookup) -> Candidates:
+    async def _judged(self, identity: Identity, target: Target, family: Awaitable[list[Address]]) -> Candidates:
         return judged(self._addresses, identity.asked, target, await family)
 
     def _left_to(self, proxy: Proxy, identity: Identity, target: Target) -> Candidates:

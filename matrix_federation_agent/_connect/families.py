@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
     from twisted.python.failure import Failure
 
-Lookup = Coroutine[Deferred[Any], Any, Candidates]
+Lookup = Coroutine[Deferred[Any], Any, Candidates] | Candidates
+"""
+What is to be awaited, or is known already.
+"""
 
 
 class Families:
@@ -62,12 +65,15 @@ class Families:
         """
         self._left = len(lookups)
         for number, lookup in enumerate(lookups):
+            last = number == len(lookups) - 1
+            if isinstance(lookup, Candidates):
+                self._add(lookup, last)
+                continue
             if not self.pending:
                 lookup.close()
                 continue
             work = Deferred.fromCoroutine(lookup)
             self._lookups.append(work)
-            last = number == len(lookups) - 1
             work.addCallbacks(self._add, self._failed, callbackArgs=(last,)).addErrback(crashed)
 
     def cancel(self) -> None:

@@ -20,7 +20,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.tcp import Client
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
-from zope.interface import Provides, implementedBy, implementer
+from zope.interface import implementedBy, implementer
+from zope.interface.declarations import Provides
 
 from ..errors import ConnectionFailed, HandshakeFailed
 

@@ -38,7 +38,11 @@ Addresses of one name and family that are considered; no honest answer has as ma
 """
 
 
-FamilyLookup = Coroutine[Deferred[Any], Any, "list[Address]"]
+FamilyLookup = Coroutine[Deferred[Any], Any, "list[Address]"] | list["Address"]
+"""
+What is to be awaited; or the addresses themselves, where they are known.
+"""
+
 RecordsMemory = Memory[RecordsEntry[Any], Answer[Any] | NoAnswer]
 
 
@@ -87,22 +91,32 @@ class HostLookup:
         Look the addresses of a host up by their families, side by side; one
         of them failing does not matter while the other has an answer.
 
-        @return: what is to be awaited: for IPv6 and then for IPv4; or one for
-            both, where the name need not be asked for in DNS.  Each ends with
-            addresses, or none, or fails with L{ResolutionFailed}.
+        @return: for IPv6 and then for IPv4; or one for both, where the name
+            need not be asked for in DNS.  Each is addresses, or none, or ends
+            with them, or fails with L{ResolutionFailed}.
         """
-        if host.literal is not None:
-            return [_known([host.literal])]
+        literal = host.literal
+        if literal is not None:
+            return [[literal]]
         if self._hostnames is not None:
             return [self._from_hostnames(host, self._hostnames)]
         try:
             local = self._hosts_file.found(host)
         except OSError:
             return [self._once_readable(host)]
-        return [_known(local)] if local else self._in_dns(host)
+        return [local] if local else self._in_dns(host)
 
     def _in_dns(self, host: ServerName) -> list[FamilyLookup]:
-        return [self._from_dns(host, memory) for memory in self._memories]
+        return [self._family(host, memory) for memory in self._memories]
+
+    def _family(self, host: ServerName, memory: RecordsMemory) -> FamilyLookup:
+        """
+        Find the addresses of one family in memory, or ask for them.
+        """
+        entry = memory.at_hand(host.tls_name)
+        if entry is None:
+            return self._from_dns(host, memory)
+        return _failed(host, entry) if entry.records is None else _read(entry.records)
 
     async def _once_readable(self, host: ServerName) -> list[Address]:
         """
@@ -130,9 +144,7 @@ class HostLookup:
         """
         _check_not_onion(host)
         entry = await memory.entry(host.tls_name)
-        if entry.records is None:
-            raise ResolutionFailed("", f"{host}: {entry.failure}", name=host.tls_name, temporary=True)
-        return _read(entry.records)
+        return await _failed(host, entry) if entry.records is None else _read(entry.records)
 
 
 async def _together(host: ServerName, families: list[FamilyLookup]) -> list[Address]:
@@ -147,7 +159,7 @@ async def _together(host: ServerName, families: list[FamilyLookup]) -> list[Addr
 
     async def look(family: FamilyLookup) -> None:
         try:
-            found.extend(await family)
+            found.extend(family if isinstance(family, list) else await family)
         except ResolutionFailed as failure:
             failures.append(failure)
 
@@ -173,11 +185,11 @@ def _read(texts: Iterable[str]) -> list[Address]:
     return list(dict.fromkeys(map(ip_address, texts)))[:MAXIMUM_ADDRESSES]
 
 
-async def _known(addresses: list[Address]) -> list[Address]:
+async def _failed(host: ServerName, entry: RecordsEntry[Any]) -> list[Address]:
     """
-    Tell addresses that need not be looked up.
+    Tell that there was no answer.
     """
-    return addresses
+    raise ResolutionFailed("", f"{host}: {entry.failure}", name=host.tls_name, temporary=True)
 
 
 def unresolved(host: ServerName, failures: Sequence[FederationError]) -> FederationError:

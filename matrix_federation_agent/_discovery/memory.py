@@ -153,14 +153,26 @@ class Memory(Generic[E, O]):
         """
         Tell what is known about a name, looking it up if need be.
         """
+        entry = self.at_hand(name)
+        if entry is not None:
+            return entry
+        if self._lookups.is_under_way(name):
+            self._count("shared")
+        return await self._lookups.join(name)
+
+    def at_hand(self, name: str) -> E | None:
+        """
+        Tell what is known about a name, as L{entry} does.
+
+        @return: L{None} where it would have to be looked up first.
+        """
         now = self._clock.seconds()
         entry = self._known.get(name)
         if entry is None or not entry.usable(now):
-            if self._lookups.is_under_way(name):
-                self._count("shared")
-            return await self._lookups.join(name)
-        self._count("stale_hits" if entry.due(now) or entry.failures else "hits")
-        if entry.due(now):
+            return None
+        due = entry.due(now)
+        self._count("stale_hits" if due or entry.failures else "hits")
+        if due:
             self._lookups.kick(name)
         return entry
 
