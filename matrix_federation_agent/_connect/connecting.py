@@ -109,7 +109,8 @@ class Connector:
         self._keeper.listens(lane, targets)
         alone = not lane.open and lane.connecting[:1] == [attempt]
         attempt.claim = self._slots.claim(number, first=alone)
-        await attempt.claim.granted
+        if attempt.is_held:
+            await attempt.claim.granted
         try:
             return await self._dialer.connect(destination.identity, targets, self._factory)
         except BaseException:

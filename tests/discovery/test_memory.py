@@ -133,6 +133,21 @@ class MemoryTests(MemoryTestCase):
         found = [self.successResultOf(self.ask()) for _ in range(100)]
         self.assertEqual((set(found), self.world.begun), ({known}, ["a"]))
 
+    def test_what_is_at_hand(self) -> None:
+        """What is known is told without waiting; what is not, or has expired, is not looked up for that."""
+        known, unknown = self.learn(), self.memory.at_hand("b")
+        self.clock.advance(79.9)
+        found = self.memory.at_hand("a")
+        self.clock.advance(20.1)
+        self.assertEqual((found, unknown, self.memory.at_hand("a")), (known, None, None))
+        self.assertEqual(self.world.begun, ["a"])
+
+    def test_what_is_at_hand_and_due(self) -> None:
+        """What is due is looked up behind who asks."""
+        known = self.learn()
+        self.clock.advance(80)
+        self.assertEqual((self.memory.at_hand("a"), self.world.begun), (known, ["a", "a"]))
+
     def test_c2_what_has_expired_is_looked_up(self) -> None:
         """In the second of its expiry a request has to wait."""
         self.learn()

@@ -4,9 +4,11 @@ Tests of C{matrix_federation_agent._tls.verification}.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from time import time
 from typing import Any, TypeVar, cast
+from weakref import ref
 
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
@@ -300,6 +302,26 @@ class ConnectionTests(VerificationCase):
         creator = self.creator(exemption="domain ex.com")
         self.assertEqual(self.verdict(creator, self.certificates.self_signed("x")), "complete")
         self.assertTrue(creator.accepted)
+
+    def test_an_exempt_handshake_asks_no_check(self) -> None:
+        """
+        Nothing is held against a certificate that nobody verifies.
+        """
+        creator = self.creator(exemption="domain ex.com")
+        self.verdict(creator, self.certificates.self_signed("x"))
+        self.assertIsNone(creator.rejection)
+
+    def test_nothing_waits_for_the_garbage_collector(self) -> None:
+        """
+        What made a connection goes with it.
+        """
+        self.addCleanup(gc.enable)
+        gc.disable()
+        creator = self.creator()
+        self.verdict(creator, self.certificates.issue("ex.com"))
+        left = ref(creator)
+        del creator
+        self.assertIsNone(left())
 
     def test_an_exemption_is_not_shared(self) -> None:
         """
