@@ -4,7 +4,9 @@ Tests of L{HTTPConnection} over real sockets and real TLS, and of what it relies
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
+from weakref import ref
 
 import treq
 from twisted.internet import reactor
@@ -12,11 +14,15 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IAddress, IConsumer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
+from twisted.internet.tcp import Client
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed
 from twisted.web.http import PotentialDataLoss
+from zope.interface import implementedBy
+from zope.interface.declarations import Provides
 
 from matrix_federation_agent import read_body
+from matrix_federation_agent._connect.handshake import BoundedTLSTransport
 from matrix_federation_agent._http.connection import HTTPConnection, Request
 from matrix_federation_agent._http.response import READ_AHEAD
 from tests.conformance.case import FederationCase, RawPeer, RawServer, until
@@ -238,6 +244,28 @@ class FarewellTests(TLSCase):
             await until(lambda size=size: len(server.received) == len(HEAD) + size)  # type: ignore[misc]
         self.assertEqual((server.accepted, self.events), (1, ["idle"] * 4))
         self.assertTrue(connection.transport.getTcpNoDelay())
+
+    async def test_nothing_waits_for_the_garbage_collector(self) -> None:
+        """
+        Of a connection that both sides have closed nothing is left.
+        """
+        self.place(TicketServer)
+        self.addCleanup(gc.enable)
+        gc.disable()
+        connection = await self.connect()
+        await treq.content(await connection.send(request()))
+        await until(lambda: self.open == 0)
+        left = ref(connection)
+        del connection
+        self.assertIsNone(left())
+
+    def test_declarations_stay(self) -> None:
+        """
+        What Twisted declares of every connection is not made anew for each.
+        """
+        declared = [ref(Provides(BoundedTLSTransport, interface)) for interface in implementedBy(Client)]
+        gc.collect()
+        self.assertNotIn(None, [one() for one in declared])
 
     async def ending(self, *, farewell: bool) -> Reading:
         """
