@@ -206,12 +206,15 @@ class HTTPConnection(Protocol):
         if body is None:
             self._body = body = Body(self)
             response = self._respond(reader, body)
+            if self._gone:
+                # The producer of the request's body was stopped, and its owner gave up.
+                return
         if reader.finished:
             # Whoever is told of the idle connection may use it: it is the body's no more.
             body.detach(content)
             self._finish(reader)
-        # The caller may be gone by the end of this, and wait for nothing.
-        if response is not None and answered is not None:
+        # Whoever was told of the connection may have cancelled this request.
+        if response is not None and answered is not None and not answered.called:
             answered.callback(response)
         if reader.finished:
             body.complete()
@@ -219,13 +222,14 @@ class HTTPConnection(Protocol):
             body.receive(content)
 
     def _respond(self, reader: ResponseReader, body: Body) -> Response:
-        self._answered = None
-        assert self._request is not None  # noqa: S101 (for types)
-        assert reader.head is not None  # noqa: S101 (for types)
-        if self._upload is not None and reader.head.code >= _REFUSALS:
+        request, head = self._request, reader.head
+        assert request is not None  # noqa: S101 (for types)
+        assert head is not None  # noqa: S101 (for types)
+        if self._upload is not None and head.code >= _REFUSALS:
             # RFC 9112, section 9.5: cease to send what is not wanted.
             self._upload.stop()
-        return Response(self._request, reader.head, reader.length, body)
+        self._answered = None
+        return Response(request, head, reader.length, body)
 
     def _finish(self, reader: ResponseReader) -> None:
         """
@@ -260,14 +264,18 @@ class HTTPConnection(Protocol):
             upload.stop()
         self.abort()
         if answered is not None:
-            answered.errback(error)
+            if not answered.called:
+                answered.errback(error)
         elif body is not None:
             body.end(Failure(ResponseFailed([Failure(error)])))
 
     def _cancel(self, answered: Deferred[IResponse]) -> None:
         """
-        The caller gives up.
+        The caller gives up; but not on what is over, for another request may
+        be under way by then.
         """
+        if answered is not self._answered:
+            return
         upload = self._upload
         self._forget()
         if upload is not None:
@@ -286,7 +294,7 @@ class HTTPConnection(Protocol):
         """
         Read on.
         """
-        if self._paused:
+        if self._paused and not self._gone:
             self._paused = False
             self._note()
             self._watch.begin()
@@ -326,7 +334,8 @@ class HTTPConnection(Protocol):
             upload.stopProducing()
         self._go()
         if answered is not None and request is not None:
-            answered.errback(unanswered(request.asked, reason))
+            if not answered.called:
+                answered.errback(unanswered(request.asked, reason))
         elif body is not None and reader is not None:
             body.end(_end_of_body(reader, reason))
 

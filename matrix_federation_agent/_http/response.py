@@ -106,6 +106,8 @@ class Body:
         """
         Take the next bytes, after which there will be more, or an end.
         """
+        if self._source is None:
+            return
         self._kept.append(data)
         self._go_on()
         if self._source is not None and sum(map(len, self._kept)) > READ_AHEAD:

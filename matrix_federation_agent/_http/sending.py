@@ -108,7 +108,7 @@ class Measured:
             self._left -= len(data)
             if self._left < 0:
                 self.stop()
-                self.finished.errback(WrongLength())
+                self._settle(Failure(WrongLength()))
                 return
         # What is not quite bytes is refused here, or copied.
         self._write(b"" + data)
@@ -161,7 +161,9 @@ class Measured:
             self._settle(reason)
 
     def _settle(self, result: Failure | None) -> None:
-        self.finished.callback(result)  # A Failure makes it fail.
+        # A producer that is stopped may cancel.
+        if not self.finished.called:
+            self.finished.callback(result)  # A Failure makes it fail.
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:  # noqa: FBT001 (Twisted's signature)
         """
