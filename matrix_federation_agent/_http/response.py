@@ -7,6 +7,7 @@ reads those reads these.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -72,14 +73,16 @@ class Body:
     @cvar disconnecting: is what Twisted's line receivers ask a transport for.
     """
 
-    __slots__ = ("_aborted", "_busy", "_ended", "_kept", "_paused", "_reader", "_source", "_told")
+    __slots__ = ("_aborted", "_busy", "_ended", "_kept", "_paused", "_reader", "_size", "_source", "_told")
 
     disconnecting = False
 
     def __init__(self, source: Source) -> None:
         self._source: Source | None = source
         self._reader: IProtocol | None = None
-        self._kept: list[bytes] = []
+        self._kept: deque[bytes] = deque()
+        # Bytes of it; to add them up each time would make a long story of many short pieces.
+        self._size = 0
         self._ended: Failure | None = None
         self._paused = self._busy = self._aborted = self._told = False
 
@@ -109,8 +112,9 @@ class Body:
         if self._source is None:
             return
         self._kept.append(data)
+        self._size += len(data)
         self._go_on()
-        if self._source is not None and sum(map(len, self._kept)) > READ_AHEAD:
+        if self._source is not None and self._size > READ_AHEAD:
             self._source.pause()
 
     def detach(self, last: bytes) -> None:
@@ -154,7 +158,9 @@ class Body:
         self._busy = True
         try:
             while self._kept and not self._paused:
-                reader.dataReceived(self._kept.pop(0))
+                data = self._kept.popleft()
+                self._size -= len(data)
+                reader.dataReceived(data)
         except Exception:  # noqa: BLE001 (whatever it is, the reader itself is told, as by Twisted)
             self._break(Failure())
         finally:

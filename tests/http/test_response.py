@@ -13,6 +13,8 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import UNKNOWN_LENGTH, IClientRequest, IResponse
 from zope.interface.verify import verifyObject
 
+from matrix_federation_agent._http.response import Body
+
 from .kit import OK, TEN, UNTIL_CLOSE, HTTPCase, Reading
 
 
@@ -203,6 +205,41 @@ class PaceTests(HTTPCase):
         """
         self.unread()
         self.assertEqual(self.line.producerState, "paused")
+
+    def test_a_large_body_in_many_pieces(self) -> None:
+        """
+        It waits as well, and its pieces are looked at only once.
+        """
+
+        class Piece(bytes):
+            __slots__ = ()
+            looks = 0
+
+            def __len__(self) -> int:
+                Piece.looks += 1
+                return 1
+
+        body = Body(self.connection)
+        for _ in range(16 * 1024 + 1):
+            self.assertEqual(self.line.producerState, "producing")
+            body.receive(Piece(b"x"))
+        self.assertEqual((self.line.producerState, Piece.looks), ("paused", 16 * 1024 + 1))
+
+    def test_what_is_read_counts_no_more(self) -> None:
+        """
+        A reader that keeps up is never made to wait.
+        """
+        _, reading = self.answered(TEN.replace(b"10", b"40000"))
+        for _ in range(3):
+            self.receive(b"x" * 10000)
+            reading.transport.pauseProducing()
+            self.receive(b"x")
+            reading.transport.resumeProducing()
+        reading.transport.pauseProducing()
+        self.assertEqual(len(reading.data), 30003)
+        reading.transport.resumeProducing()
+        self.receive(b"x")
+        self.assertEqual(self.line.producerState, "producing")
 
     def test_a_large_body_that_is_wanted(self) -> None:
         """
