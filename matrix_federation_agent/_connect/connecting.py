@@ -35,13 +35,6 @@ class Keeper(Protocol):
         Learn where a destination listens now.
         """
 
-    def spare(self, lane: Lane) -> bool:
-        """
-        Close an idle connection to a destination.
-
-        @return: whether there was one.
-        """
-
     def made(self, lane: Lane, connection: HTTPConnection) -> None:
         """
         Take a connection.
@@ -76,13 +69,8 @@ class Connector:
         """
         Begin to make the connections that are wanted.
         """
-        while lane.wants_more(self._policy):
-            # Where connections are idle and a request waits all the same, it
-            # needs a new one.
-            if lane.is_full(self._policy) and not self._keeper.spare(lane):
-                return
-            if not self._begin(lane):
-                return
+        while lane.wants_more(self._policy) and self._begin(lane):
+            pass
 
     def _begin(self, lane: Lane) -> bool:
         """

@@ -73,10 +73,9 @@ class IdleConnections(Generic[C]):
         """
         self._timer = None
         now = self._clock.seconds()
-        while (oldest := self.oldest) is not None:
-            due = self._since[oldest] + self._seconds
-            if due > now:
-                self._timer = self._clock.callLater(due - now, self._look)
-                return
+        while (oldest := self.oldest) is not None and self._since[oldest] + self._seconds <= now:
             self.discard(oldest)
             self._close(oldest)
+        # One that became idle meanwhile may have set it.
+        if oldest is not None and self._timer is None:
+            self._timer = self._clock.callLater(self._since[oldest] + self._seconds - now, self._look)

@@ -140,15 +140,13 @@ class Lane:
 
     def wants_more(self, policy: ConnectionPolicy) -> bool:
         """
-        Whether one more connection should be made, if there is room for it.
+        Whether one more connection should be made: there is a request that
+        waits for no other, and there are not as many, open or being made, as
+        may be.  A request that is repeated always finds room: it has lost one.
         """
-        return len(self.connecting) < min(policy.connecting, len(self.waiting))
-
-    def is_full(self, policy: ConnectionPolicy) -> bool:
-        """
-        Whether as many connections are open, or being made, as may be.
-        """
-        return len(self.open) + len(self.connecting) >= policy.open_connections
+        connecting = len(self.connecting)
+        is_full = len(self.open) + connecting >= policy.open_connections
+        return not is_full and connecting < min(policy.connecting, len(self.waiting))
 
     def enqueue(self, waiting: Waiting) -> None:
         """

@@ -241,17 +241,6 @@ class ConnectionPool:
         """
         self._retire(lane, [connection for connection in lane.open if connection.target not in targets])
 
-    def spare(self, lane: Lane) -> bool:
-        """
-        Close an idle connection to a destination.
-
-        @return: whether there was one.
-        """
-        if not lane.idle:
-            return False
-        self._evict(lane.idle[0])
-        return True
-
     def made(self, lane: Lane, connection: HTTPConnection) -> None:
         """
         Take a connection that was made.

@@ -70,7 +70,9 @@ class Queue:
         self._late()
         error = self._timed_out(lane, waiting)
         self._give_up(lane, waiting, left)
-        waiting.given.errback(error)
+        # Whoever learned of what was given up may have cancelled this request.
+        if not waiting.given.called:
+            waiting.given.errback(error)
 
     def _timed_out(self, lane: Lane, waiting: Waiting) -> TimedOut:
         seconds = self._policy.queue_timeout

@@ -743,9 +743,9 @@ class RetryTests(TestCase):
         self.assertEqual(second.path, "/waits")
         self.assertEqual(pooling.connect().path, "/again")
 
-    def test_idle_connections_make_room_for_it(self) -> None:
+    def test_idle_connections_are_for_others(self) -> None:
         """
-        At the bound of its destination the oldest idle one leaves.
+        While a new one is made for it, the next request has the one that is idle.
         """
         pooling = Pooling(open_connections=2)
         pooling.sends(2)
