@@ -4,7 +4,6 @@ Tests of C{matrix_federation_agent._connect.pool}: callers whose code calls back
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from matrix_federation_agent._connect.idle import IdleConnections
