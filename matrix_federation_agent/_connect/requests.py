@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
+from twisted.web.iweb import UNKNOWN_LENGTH
 
 from .._http.connection import Request
 from .._http.head import TOKEN_BYTES
@@ -54,6 +55,9 @@ class RequestWriter:
         @raise InvalidRequest: when it cannot be sent.
         """
         length = None if producer is None else producer.length
+        if producer is not None and length is not UNKNOWN_LENGTH and (not isinstance(length, int) or length < 0):
+            # The head would say something else than what is sent.
+            raise InvalidRequest(asked, "the producer of the body has a length that is neither known nor unknown")
         try:
             head = request_head(method, target, host, self.user_agent, headers, length)
         except ValueError as error:
@@ -88,7 +92,10 @@ def require_method(method: bytes, asked: str) -> None:
     Refuse a method that no request can have (RFC 9110, section 9.1).
 
     @param asked: the server that errors name.
-    @raise InvalidRequest: when it is no token.
+    @raise InvalidRequest: when it is no token; or CONNECT, which leaves HTTP
+        (section 9.3.6) and is sent to proxies alone.
     """
+    if method == b"CONNECT":
+        raise InvalidRequest(asked, "CONNECT is a method for proxies")
     if not method or method.translate(None, TOKEN_BYTES):
         raise InvalidRequest(asked, "the method is no token")
