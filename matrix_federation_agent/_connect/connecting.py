@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from twisted.internet.interfaces import IProtocol, IProtocolFactory
-    from twisted.python.failure import Failure
 
     from .._discovery.routing import Target
     from .._http.connection import HTTPConnection
@@ -81,13 +80,21 @@ class Connector:
         first = next(iter(lane.waiting))
         attempt = Connecting()
         lane.connecting.append(attempt)
-        running = Deferred.fromCoroutine(self._connect(lane, attempt, first.destination, first.number))
-        running.addCallback(self._made, lane, attempt)
-        running.addErrback(self._failed, lane, attempt)
-        attempt.running = running
+        attempt.running = running = Deferred.fromCoroutine(self._run(lane, attempt, first.destination, first.number))
         if attempt.cancelled:
             running.cancel()
         return not attempt.failed
+
+    async def _run(self, lane: Lane, attempt: Connecting, destination: Destination, number: int) -> None:
+        """
+        Make one, and tell how it ended.
+        """
+        try:
+            made = await self._connect(lane, attempt, destination, number)
+        except Exception as error:  # noqa: BLE001 (whatever it is, those who wait are told)
+            self._failed(error, lane, attempt)
+        else:
+            self._made(cast("HTTPConnection", made), lane, attempt)
 
     async def _connect(self, lane: Lane, attempt: Connecting, destination: Destination, number: int) -> IProtocol:
         """
@@ -99,14 +106,10 @@ class Connector:
         attempt.claim = self._slots.claim(number, first=alone)
         if attempt.is_held:
             await attempt.claim.granted
-        try:
-            return await self._dialer.connect(destination.identity, targets, self._factory)
-        except BaseException:
-            self._slots.release()
-            raise
+        attempt.has_slot = True
+        return await self._dialer.connect(destination.identity, targets, self._factory)
 
-    def _made(self, made: IProtocol, lane: Lane, attempt: Connecting) -> None:
-        connection = cast("HTTPConnection", made)
+    def _made(self, connection: HTTPConnection, lane: Lane, attempt: Connecting) -> None:
         if attempt.cancelled:
             self._slots.release()
             connection.abort()
@@ -114,13 +117,15 @@ class Connector:
         lane.connecting.remove(attempt)
         self._keeper.made(lane, connection)
 
-    def _failed(self, failure: Failure, lane: Lane, attempt: Connecting) -> None:
+    def _failed(self, error: Exception, lane: Lane, attempt: Connecting) -> None:
         attempt.failed = True
-        if attempt.cancelled:
-            return
-        lane.connecting.remove(attempt)
-        self.promote(lane)
-        self._keeper.failed(lane, cast("BaseException", failure.value))
+        if not attempt.cancelled:
+            lane.connecting.remove(attempt)
+            self.promote(lane)
+        if attempt.has_slot:
+            self._slots.release()
+        if not attempt.cancelled:
+            self._keeper.failed(lane, error)
 
     def promote(self, lane: Lane) -> None:
         """

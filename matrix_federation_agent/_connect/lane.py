@@ -78,12 +78,14 @@ class Connecting:
     A connection that is being made.
 
     @ivar claim: for a slot; L{None} until the targets are known.
+    @ivar has_slot: whether it has the slot.
     @ivar cancelled: whether it is not wanted any more.
     @ivar failed: whether it has failed.
     """
 
     claim: Claim | None = None
     running: Deferred[Any] | None = None
+    has_slot: bool = False
     cancelled: bool = False
     failed: bool = False
 

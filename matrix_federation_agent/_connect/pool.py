@@ -218,6 +218,8 @@ class ConnectionPool:
         lane = self._lane_of.pop(connection)
         lane.remove(connection)
         self._idle.discard(connection)
+        # Before its slot is given to somebody.
+        self._connector.promote(lane)
         return lane
 
     def _look_after(self, lane: Lane) -> None:
@@ -226,7 +228,6 @@ class ConnectionPool:
         destination.
         """
         if not self._closed:
-            self._connector.promote(lane)
             self._connector.grow(lane)
         self._clear(lane)
 

@@ -246,6 +246,34 @@ class TotalTests(TestCase):
         self.assertEqual(pooling.dialer.names, ["c.example"])
         self.assertEqual(a.end, "")
 
+    def test_one_that_has_lost_its_last(self) -> None:
+        """
+        A destination whose only connection is lost has the next slot, before those that have some.
+        """
+        pooling = Pooling(total_open_connections=2)
+        pooling.send("/", "a.com")
+        pooling.send("/", "b.com")
+        pooling.connect()
+        lost = pooling.connect()
+        pooling.send("/", "a.com")
+        pooling.send("/", "b.com")
+        lost.break_off()
+        self.assertEqual(pooling.dialer.names, ["b.com"])
+
+    def test_one_whose_first_attempt_fails(self) -> None:
+        """
+        So has one whose only attempt that had a slot has failed.
+        """
+        pooling = Pooling(total_open_connections=2)
+        pooling.send("/", "a.com")
+        pooling.connect()
+        pooling.send("/", "b.com")
+        pooling.send("/", "a.com")
+        pooling.send("/", "b.com")
+        (first,) = pooling.dialer.under_way
+        first.fail()
+        self.assertEqual((pooling.dialer.names, pooling.told), (["b.com"], []))
+
     def test_a_busy_destination_does_not_keep_its_connection_for_ever(self) -> None:
         """
         A connection goes to the next request of its destination, unless a destination without one waited longer.
@@ -344,6 +372,18 @@ class IdleTests(TestCase):
         self.assertEqual(connection.end, "")
         pooling.clock.advance(0.2)
         self.assertEqual((connection.end, pooling.status, pooling.clock.getDelayedCalls()), ("left", [], []))
+
+    def test_time_in_use(self) -> None:
+        """
+        A connection that is in use again is not idle, however long ago it was.
+        """
+        pooling = Pooling(idle_timeout=20)
+        pooling.send("/a")
+        connection = pooling.connect()
+        connection.answer()
+        pooling.send("/b")
+        pooling.clock.advance(25)
+        self.assertEqual((pooling.pool.make_room(), connection.end), (False, ""))
 
     def test_age(self) -> None:
         """
@@ -446,6 +486,18 @@ class RetiringTests(TestCase):
         seen.append((idle.end, busy.end))
         self.assertEqual((seen, pooling.told), ([("left", ""), ("left", "left")], ["/0", "/1"]))
         self.assertEqual((pooling.status, pooling.counted("retired")), ([], 2))
+
+    def test_twice(self) -> None:
+        """
+        What is retired already is not retired again, nor what a destination has no more.
+        """
+        pooling = Pooling()
+        pooling.send()
+        connection = pooling.connect()
+        pooling.pool.retire()
+        pooling.pool.retire()
+        connection.answer()
+        self.assertEqual((connection.end, pooling.counted("retired")), ("left", 1))
 
     def test_those_who_wait_get_a_new_one(self) -> None:
         """

@@ -60,6 +60,25 @@ class SlotsTests(TestCase):
         self.slots.release()
         self.assertEqual([claim.granted.called for claim in claims], [False, True])
 
+    def test_room_for_one(self) -> None:
+        """
+        Room that is made, and that goes to the first who waits, is no room for the next.
+        """
+        room: list[Slots] = []
+
+        def make_room() -> bool:
+            if not room:
+                return False
+            room.pop().release()
+            return True
+
+        slots = Slots(1, make_room)
+        slots.take()
+        claims = [slots.claim(number, first=True) for number in (1, 2)]
+        room.append(slots)
+        claims.append(slots.claim(3, first=True))
+        self.assertEqual((slots.taken, [claim.granted.called for claim in claims]), (1, [True, False, False]))
+
     def test_withdrawn(self) -> None:
         """
         A claim that was cancelled gets nothing, and takes nothing.
