@@ -44,6 +44,8 @@ READ: list[tuple[bytes, bytes, tuple[int | None, int | str, bytes, bool, bool]]]
     (b"GET", b"HTTP/1.0 200 X\r\nContent-Length: 0\r\n\r\n", (200, 0, b"", True, False)),
     (b"GET", OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n", (200, 0, b"", True, False)),
     (b"GET", OK + b"X: " + b"x" * 176 + b"\r\n\r\n", (200, UNKNOWN_LENGTH, b"", False, False)),
+    (b"GET", HINT * 2 + OK + b"X: " + b"x" * 102 + b"\r\n\r\n", (200, UNKNOWN_LENGTH, b"", False, False)),
+    (b"GET", b"\n" * MAXIMUM_EMPTY_LINES + FIVE + b"hello", (200, 5, b"hello", True, True)),
 ]
 
 MALFORMED = [

@@ -5,7 +5,7 @@ Tests of C{matrix_federation_agent._http.response}, with the connection that bri
 from __future__ import annotations
 
 import treq
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import AlreadyCalledError, CancelledError, Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionLost
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.web.client import ResponseDone, ResponseFailed, readBody
@@ -399,6 +399,19 @@ class GivingUpTests(HTTPCase):
         """
         reading = self.broken(OK)
         self.assertEqual((reading.end, self.line.done[1:], self.events), (ResponseFailed, [], ["idle", "response"]))
+
+    def test_a_reader_that_fires_twice(self) -> None:
+        """
+        Only of one that gave up, as readBody does when it is cancelled, is that passed over.
+        """
+        fired: Deferred[None] = Deferred()
+        fired.callback(None)
+        reading = Reading()
+        reading.connectionLost = lambda reason: fired.callback(None)  # type: ignore[method-assign,assignment,misc]
+        sending = self.send()
+        self.receive(OK)
+        self.successResultOf(sending).deliverBody(reading)
+        self.assertEqual(len(self.flushLoggedErrors(AlreadyCalledError)), 1)
 
     def test_a_reader_that_fails_at_the_end(self) -> None:
         """
