@@ -136,6 +136,16 @@ class Connector:
         if claim is not None:
             self._slots.promote(claim)
 
+    def withdraw(self, lane: Lane) -> None:
+        """
+        Give up what nobody waits for and has not begun: a slot for it would be
+        somebody else's connection.
+        """
+        for attempt in [attempt for attempt in reversed(lane.connecting) if attempt.is_held]:
+            if len(lane.connecting) > len(lane.waiting) and attempt in lane.connecting:
+                lane.connecting.remove(attempt)
+                attempt.cancel()
+
     def trim(self, lane: Lane) -> None:
         """
         Give up what nobody waits for, the newest first.

@@ -170,6 +170,7 @@ class ConnectionPool:
         Let somebody have a connection, or keep it.
         """
         if self._queue.serve(lane, connection):
+            self._connector.withdraw(lane)
             return
         lane.idle.append(connection)
         self._idle.add(connection)

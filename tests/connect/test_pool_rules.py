@@ -298,6 +298,19 @@ class TotalTests(TestCase):
         a.answer()
         self.assertEqual(pooling.dialer.names, ["d.example"])
 
+    def test_served_while_it_waits_for_a_slot(self) -> None:
+        """
+        A request that gets a connection of its own destination's meanwhile wants no slot: nobody's is closed for it.
+        """
+        pooling = Pooling(total_open_connections=2)
+        pooling.send("/", "a.com")
+        pooling.send("/", "b.com")
+        first, second = pooling.connect(), pooling.connect()
+        pooling.send("/", "b.com")
+        second.answer()
+        first.answer()
+        self.assertEqual((first.end, pooling.dialer.names, pooling.pool.slots.wanted), ("", [], False))
+
     def test_one_at_its_own_bound_does_not_hold_up_others(self) -> None:
         """
         Requests beyond the bound of their destination do not stand in the queue of all.
