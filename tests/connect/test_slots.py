@@ -79,6 +79,17 @@ class SlotsTests(TestCase):
         claims.append(slots.claim(3, first=True))
         self.assertEqual((slots.taken, [claim.granted.called for claim in claims]), (1, [True, False, False]))
 
+    def test_promoted_and_granted(self) -> None:
+        """
+        A claim that was promoted is granted once.
+        """
+        slots = Slots(1, lambda: False)
+        slots.take()
+        claim = slots.claim(1, first=False)
+        slots.promote(claim)
+        slots.release()
+        self.assertEqual((claim.granted.called, slots.wanted, slots.taken), (True, False, 1))
+
     def test_withdrawn(self) -> None:
         """
         A claim that was cancelled gets nothing, and takes nothing.
