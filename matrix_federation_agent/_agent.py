@@ -166,8 +166,10 @@ class MatrixFederationAgent:
         pool = ConnectionPool(reactor, dialer, policy, counted)
         dialer.room.make = pool.make_room
         limit = policy.max_head_bytes + discovery_policy.well_known_max_bytes
+        # A delegation is fetched once a day, when a session is of no use any more.
+        fetching = dialer.without_sessions()
         fetcher = WellKnownFetcher(
-            reactor, lambda: Exchange(reactor, dialer, policy, user_agent, limit, pool.slots), discovery_policy
+            reactor, lambda: Exchange(reactor, fetching, policy, user_agent, limit, pool.slots), discovery_policy
         )
         services = ServiceLookup(remembering.services(names, service_query(asked)))
         found = Discovery(remembering.delegations(fetcher.fetch), services, discovery_policy, rng)
