@@ -9,6 +9,7 @@ L{NoAnswer}.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
@@ -69,27 +70,26 @@ class NameService:
         Ask for the records of a name, in turn and within the time limit.
         """
         try:
-            return await self._places.do(lambda: answer_of(query, name))
+            answers, authority, _ = await self._places.do(partial(maybeDeferred, query.lookup, name))
+        except CancelledError:
+            raise
         except TimedOut as error:
             return NoAnswer(error.reason)
+        except Exception as error:  # noqa: BLE001 (resolvers raise what they like)
+            if _says_nothing_there(error):
+                return Answer((), _negative_ttl(_authority_of(error)))
+            return NoAnswer(_words(error))
+        return _answer(query, answers, authority)
 
 
 def _late(seconds: float) -> TimedOut:
     return TimedOut("", f"no answer within {seconds:g} s", seconds=seconds, phase="dns")
 
 
-async def answer_of(query: Query, name: str) -> Answer[Any] | NoAnswer:
+def _answer(query: Query, answers: list[dns.RRHeader], authority: list[dns.RRHeader]) -> Answer[Any]:
     """
-    Look one name up.
+    Read the sections of a response.
     """
-    try:
-        answers, authority, _ = await maybeDeferred(query.lookup, name)
-    except CancelledError:
-        raise
-    except Exception as error:  # noqa: BLE001 (resolvers raise what they like)
-        if _says_nothing_there(error):
-            return Answer((), _negative_ttl(_authority_of(error)))
-        return NoAnswer(_words(error))
     found = [header for header in answers if header.type == query.kind]
     if not found:
         return Answer((), _negative_ttl(authority))

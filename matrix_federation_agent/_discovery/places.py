@@ -5,16 +5,12 @@ living waiting.
 
 from __future__ import annotations
 
-from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredSemaphore
-from twisted.python.failure import Failure
-
-from .._deadlines import within
+from twisted.internet.defer import Deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -41,80 +37,102 @@ class Places:
         @param late: makes the error to raise, of how many seconds it took.
         """
         self._clock = clock
-        self._places = DeferredSemaphore(places)
+        self._free = places
         self._limit = limit
-        self._share = share
+        self._share = min(share, limit)
         self._late = late
-        self._waiting = 0
+        # In the order in which they came.
+        self._waiting: dict[Deferred[None], None] = {}
         # When each began; in that order.
         self._under_way: dict[Deferred[Any], float] = {}
-        self._look_again: IDelayedCall | None = None
+        self._timer: IDelayedCall | None = None
 
-    async def do(self, work: Callable[[], Coroutine[Deferred[Any], Any, T]]) -> T:
+    async def do(self, work: Callable[[], Deferred[T]]) -> T:
         """
         Do a piece of work when it is its turn.
 
-        @param work: begins it.
+        @param work: begins it; it is ended by cancelling its Deferred.
         """
-        await self._turn()
+        if self._free:
+            self._free -= 1
+        else:
+            await self._turn()
         try:
-            return await within(self._clock, self._limit, self._begin(work()), self._late)
+            return await self._in_time(work())
         finally:
-            self._places.release()
+            self._leave()
 
     async def _turn(self) -> None:
         """
         Wait for a place.
         """
-        turn = self._places.acquire()
-        if turn.called:
-            return
-        self._waiting += 1
+        turn: Deferred[None] = Deferred(lambda _: self._waiting.pop(turn))
+        self._waiting[turn] = None
+        self._end_late()
         try:
-            self._make_room()
             await turn
         finally:
-            self._waiting -= 1
-            self._rest()
+            self._watch()
 
-    def _begin(self, work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
+    def _leave(self) -> None:
+        """
+        Hand a place on.
+        """
+        if self._waiting:
+            turn = next(iter(self._waiting))
+            del self._waiting[turn]
+            turn.callback(None)
+        else:
+            self._free += 1
+
+    async def _in_time(self, running: Deferred[T]) -> T:
         began = self._clock.seconds()
-        running = Deferred.fromCoroutine(work)
         self._under_way[running] = began
+        self._watch()
+        try:
+            return await running
+        except Exception:
+            # Who is no more among those under way was ended; an outcome that
+            # it has all the same counts.
+            if running in self._under_way:
+                raise
+            raise self._late(min(self._clock.seconds() - began, self._limit)) from None
+        finally:
+            self._under_way.pop(running, None)
+            self._watch()
 
-        def ended(result: T | Failure) -> T | Failure:
-            # Who is no more among those under way was ended for others' sake;
-            # an outcome that it has all the same counts.
-            if self._under_way.pop(running, None) is None and isinstance(result, Failure):
-                raise self._late(self._clock.seconds() - began)
-            return result
-
-        return running.addBoth(ended)
-
-    def _make_room(self) -> None:
+    def _end_late(self) -> None:
         """
-        End what has had its share of time, as many as there are who wait.
+        End what is over its limit; and what has had its share of time, as many
+        as there are who wait.
         """
-        now = self._clock.seconds()
-        had = takewhile(lambda work: now >= work[1] + self._share, list(self._under_way.items()))
-        for running, _ in islice(had, self._waiting):
+        now, waiting = self._clock.seconds(), len(self._waiting)
+        for number, (running, began) in enumerate(list(self._under_way.items())):
+            if now < began + (self._share if number < waiting else self._limit):
+                break
             if self._under_way.pop(running, None) is not None:
                 running.cancel()
-        self._rest()
+        self._watch()
 
-    def _rest(self) -> None:
+    def _watch(self) -> None:
         """
-        While somebody waits, look again when the next will have had its share;
-        else no more.
+        Look again when the oldest will have had its time, or before: one timer
+        serves all that begin meanwhile.
         """
-        if self._waiting and self._under_way:
-            if self._look_again is None:
-                due = next(iter(self._under_way.values())) + self._share - self._clock.seconds()
-                self._look_again = self._clock.callLater(max(0.0, due), self._look)
-        elif self._look_again is not None:
-            self._look_again.cancel()
-            self._look_again = None
+        oldest = next(iter(self._under_way.values()), None)
+        if oldest is None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            return
+        due = oldest + (self._share if self._waiting else self._limit)
+        if self._timer is None or due < self._timer.getTime():
+            delay = max(0.0, due - self._clock.seconds())
+            if self._timer is None:
+                self._timer = self._clock.callLater(delay, self._look)
+            else:
+                self._timer.reset(delay)
 
     def _look(self) -> None:
-        self._look_again = None
-        self._make_room()
+        self._timer = None
+        self._end_late()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 
 from .._reading import read_body
 from .._server_name import ServerName
@@ -62,7 +62,7 @@ class WellKnownFetcher:
         @param host: a DNS name.
         """
         try:
-            return await self._places.do(lambda: self._fetch(host))
+            return await self._places.do(lambda: Deferred.fromCoroutine(self._fetch(host)))
         except CancelledError:
             raise
         except FederationError as error:

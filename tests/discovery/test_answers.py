@@ -27,7 +27,7 @@ from twisted.names.error import (
 from zope.interface.verify import verifyObject
 
 from matrix_federation_agent import DiscoveryPolicy
-from matrix_federation_agent._discovery.answers import MAXIMUM_RECORDS, NameService, Query, answer_of
+from matrix_federation_agent._discovery.answers import MAXIMUM_RECORDS, NameService, Query
 from matrix_federation_agent._discovery.records import Answer, NoAnswer
 
 from ..case import TestCase
@@ -71,11 +71,12 @@ def lookup_of(*answers: dns.RRHeader, authority: tuple[dns.RRHeader, ...] = ()) 
 
 def asked(lookup: Lookup, name: str = NAME) -> Deferred[Answer[Any] | NoAnswer]:
     """Ask for the targets of SRV records."""
-    return Deferred.fromCoroutine(answer_of(Query(lookup, dns.SRV, lambda payload: payload.target.name), name))
+    query = Query(lookup, dns.SRV, lambda payload: payload.target.name)
+    return Deferred.fromCoroutine(NameService(Clock(), DiscoveryPolicy()).ask(query, name))
 
 
 class AnswerTests(TestCase):
-    """L{answer_of}."""
+    """L{NameService.ask}."""
 
     def ask(self, lookup: Lookup) -> Answer[Any] | NoAnswer:
         """Ask, and have an answer at once."""
@@ -270,7 +271,7 @@ class PressureTests(NameServiceTestCase):
 
 
 class TwistedNamesTests(TestCase):
-    """What L{answer_of} relies on in C{twisted.names}."""
+    """What L{NameService.ask} relies on in C{twisted.names}."""
 
     def test_the_error_of_a_response_code_carries_the_message(self) -> None:
         """NXDOMAIN comes as an exception whose argument has the authority section."""

@@ -4,7 +4,7 @@ Tests of C{matrix_federation_agent._discovery.places}.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -41,10 +41,14 @@ class PlacesTests(TestCase):
 
     def do(self, names: str) -> list[Deferred[Any]]:
         """Have work of some names done."""
-        done = [Deferred.fromCoroutine(self.places.do(partial(self.work.do, name))) for name in names]
+        done = [self.done(partial(self.work.do, name)) for name in names]
         for one in done:
             self.addCleanup(let_go, one)
         return done
+
+    def done(self, work: Callable[[], Coroutine[Deferred[Any], Any, Any]]) -> Deferred[Any]:
+        """Have one piece of work done."""
+        return Deferred.fromCoroutine(self.places.do(lambda: Deferred.fromCoroutine(work())))
 
     def seconds(self, done: Deferred[Any]) -> float:
         """Tell after how many seconds work was ended."""
@@ -128,7 +132,7 @@ class PlacesTests(TestCase):
                 return "done"
             return ""
 
-        done = Deferred.fromCoroutine(self.places.do(stubborn))
+        done = self.done(stubborn)
         self.do("bc")
         self.clock.advance(3)
         self.assertEqual(self.successResultOf(done), "done")
@@ -147,6 +151,13 @@ class PlacesTests(TestCase):
         first.cancel()
         self.failureResultOf(first, CancelledError)
         self.assertEqual((self.work.begun, self.work.cancelled), (["a", "b", "c"], ["a"]))
+
+    def test_one_timer_serves_all(self) -> None:
+        """However much is under way, and whenever it began."""
+        for name in "ab":
+            self.do(name)
+            self.clock.advance(1)
+        self.assertEqual([call.getTime() for call in self.clock.getDelayedCalls()], [10])
 
     def test_nothing_is_left(self) -> None:
         """When all have ended, no timer is."""
