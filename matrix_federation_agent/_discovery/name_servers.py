@@ -60,6 +60,7 @@ class NameServerResolver(common.ResolverBase):
         self._servers = servers if callable(servers) else lambda: servers
         self._rng = rng or SystemRandom()
         self._by_udp = UDPQueries(reactor, self._rng)
+        self._read: tuple[list[NameServer], list[Server]] = ([], [])
 
     def _lookup(self, name: bytes, cls: int, type: int, timeout: Sequence[float] | None) -> Deferred[Any]:
         """
@@ -91,5 +92,8 @@ class NameServerResolver(common.ResolverBase):
         Each name server in turn, and all of them again with the next time
         limit.
         """
-        servers = [(ip_address(host), port) for host, port in self._servers()]
+        written = list(self._servers())
+        if written != self._read[0]:
+            self._read = written, [(ip_address(host), port) for host, port in written]
+        servers = self._read[1]
         return ((server, seconds) for seconds in limits for server in servers)

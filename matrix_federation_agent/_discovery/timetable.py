@@ -45,9 +45,10 @@ class Timetable(Generic[W]):
 
         @param delay: in seconds.
         """
+        when = self._clock.seconds() + delay
         self._delays[item] = delay
-        self._rows.setdefault(delay, {})[item] = self._clock.seconds() + delay
-        self._set(self._clock.seconds() + delay)
+        self._rows.setdefault(delay, {})[item] = when
+        self._set(when)
 
     def drop(self, item: W) -> None:
         """

@@ -75,7 +75,7 @@ class UDPQueries:
         return query.answer
 
     def _try_next(self, query: _Query) -> None:
-        error: Exception = dns.DNSQueryTimeoutError(0 if query.place is None else query.place[1])
+        error: Exception | None = None
         for server, seconds in query.tries:
             try:
                 self._send(query, server)
@@ -86,8 +86,9 @@ class UDPQueries:
             else:
                 self._timetable.put(query, seconds)
                 return
+        silent = dns.DNSQueryTimeoutError(0 if query.place is None else query.place[1])
         self._end(query)
-        query.answer.errback(error)
+        query.answer.errback(error or silent)
 
     def _send(self, query: _Query, server: Server) -> None:
         """
