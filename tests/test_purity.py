@@ -227,7 +227,7 @@ class WalkerTests(TestCase):
 
     def test_impure_modules_are_offenders(self) -> None:
         """A shell of the house would not pass for pure."""
-        found = [reached(f"{PACKAGE}.{name}") for name in ("_deadlines", "_discovery.srv")]
+        found = [reached(f"{PACKAGE}.{name}") for name in ("_deadlines", "_connect.exchange")]
         self.assertEqual([f"{PACKAGE}._deadlines" in names for names in found], [True, True])
         path = path_of(f"{PACKAGE}._deadlines")
         assert path is not None

@@ -9,7 +9,7 @@ socket).  That queries share a socket takes nothing from either: each has one
 port and one identifier, and only the packet that names both, the question and
 the name server's address counts.  What sharing gives is time to find the
 ports that are in use; therefore sockets are replaced after so many queries, or
-so many seconds, and closed when no query needs them.
+so many seconds, and closed when no query is under way.
 
 More is not needed here.  DNS tells where a connection leads, and TLS who
 answers there.
@@ -121,11 +121,16 @@ class UDPSockets:
 
     def _draw(self, interface: str) -> Socket:
         since = self._reactor.seconds() - SECONDS
-        fresh = [one for one in self._open.get(interface, ()) if one.drawn < QUERIES and one.opened > since]
+        fresh = []
+        for one in self._open.get(interface, ()):
+            if one.drawn < QUERIES and one.opened > since:
+                fresh.append(one)
+            elif not one.awaited:
+                one.close()
+        self._open[interface] = fresh
         under_way = sum(len(one.awaited) for one in fresh)
         if len(fresh) <= min(under_way // SHARED, MOST - 1):
             fresh.append(self._opened(interface))
-        self._open[interface] = fresh
         return self._rng.choice(fresh)
 
     def _opened(self, interface: str) -> Socket:
@@ -136,10 +141,15 @@ class UDPSockets:
 
     def give_back(self, socket: Socket, identifier: int) -> None:
         """
-        Expect nothing more; a socket on which nobody does is closed.
+        Expect nothing more.  A socket that can be drawn stays while there are
+        queries under way from others: the next may well draw it.
         """
         del socket.awaited[identifier]
-        if not socket.awaited:
-            socket.close()
-            if socket in self._open[socket.interface]:
-                self._open[socket.interface].remove(socket)
+        drawable = self._open[socket.interface]
+        if socket not in drawable:
+            if not socket.awaited:
+                socket.close()
+        elif not any(one.awaited for one in drawable):
+            self._open[socket.interface] = []
+            for one in drawable:
+                one.close()

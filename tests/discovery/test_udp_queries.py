@@ -48,8 +48,10 @@ class Wire:
 
     def stopListening(self) -> None:
         """
-        Close.
+        Close, once.
         """
+        if self.closed:
+            raise ValueError("it is closed already")
         self.closed = True
 
 
@@ -338,6 +340,28 @@ class SharingTests(QueriesCase):
             self.many(1)[0].cancel()
             numbers.append(len(self.clock.wires))
         self.assertEqual(numbers, [1, 2])
+
+    def test_while_others_are_under_way(self) -> None:
+        """
+        Sockets on which no query waits stay open while one does on another, and are closed with that one.
+        """
+        first, *others = self.many(SHARED + 1)
+        for one in others:
+            one.cancel()
+        before = self.left[0]
+        first.cancel()
+        self.assertEqual((before, self.left), (2, (0, 0)))
+
+    def test_replaced_while_others_are_under_way(self) -> None:
+        """
+        One that is too old, and on which no query waits, is closed when the next is drawn.
+        """
+        self.ask("ex.com", (FIRST, 100))
+        for one in self.many(SHARED):
+            one.cancel()
+        self.clock.advance(SECONDS)
+        self.many(1)
+        self.assertEqual([wire.closed for wire in self.clock.wires], [False, True, False])
 
     def test_the_next_question(self) -> None:
         """
