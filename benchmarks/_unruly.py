@@ -60,6 +60,7 @@ class Talk(Protocol):
         self.side = side
         self._received = b""
         self._missing = 0
+        self.requests = 0
         self._answer: Callable[[], None] | None = None
         self._timers: set[Any] = set()
         self.write: Callable[[bytes], None]
@@ -83,6 +84,7 @@ class Talk(Protocol):
         if not end:
             return
         self._received = b""
+        self.requests += 1
         line, *fields = head.split(b"\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (field.partition(b":") for field in fields)}
         self._begin(line.split(b" ")[1], headers, len(rest))
@@ -144,7 +146,13 @@ def _closing(talk: Talk) -> None:
 
 def _forgetful(talk: Talk) -> None:
     _sized(talk)
-    talk.later(0.02, talk.close)
+    talk.later(0.02, _close_idle, talk, talk.requests)
+
+
+def _close_idle(talk: Talk, requests: int) -> None:
+    # What has arrived is answered; what is on the way is not.
+    if talk.requests == requests:
+        talk.close()
 
 
 def _hinting(talk: Talk) -> None:

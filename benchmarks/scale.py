@@ -13,6 +13,7 @@ import gc
 import resource
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -150,7 +151,9 @@ class _Peak:
         self._looking.start(0.25)
 
     def _look(self) -> None:
-        self.most = max(self.most, sockets())
+        # To count them takes a file; where there is none left, the next look counts.
+        with suppress(OSError):
+            self.most = max(self.most, sockets())
 
     def stop(self) -> None:
         """
