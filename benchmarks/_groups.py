@@ -200,6 +200,7 @@ class GroupsProcess:
     Groups, seen from the process that started it; ends with the C{with} block.
 
     @ivar description: where everything is, to be handed to children.
+    @ivar last_words: what it wrote besides, once it has ended.
     """
 
     def __init__(self, module: str = "benchmarks._groups") -> None:
@@ -210,6 +211,7 @@ class GroupsProcess:
         if self._process.stdout is None:
             raise RuntimeError("the far side has no pipe")
         self.description: dict[str, Any] = json.loads(self._process.stdout.readline())
+        self.last_words = ""
 
     def tell(self, what: object) -> None:
         """
@@ -225,7 +227,7 @@ class GroupsProcess:
 
     def __exit__(self, *_: object) -> None:
         try:
-            self._process.communicate(timeout=10)
+            self.last_words, _ = self._process.communicate(timeout=10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()

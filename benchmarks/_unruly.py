@@ -2,7 +2,9 @@
 The far side of the soak: homeservers that do what the path of a request says, and hosts that are not even that.
 
 C{/KIND?size=BYTES} is answered as L{KINDS} has it. C{python -m benchmarks._unruly} writes one line of JSON (where
-everything is); each line of JSON that it reads changes something: C{{"do": "silence"}}, and what else L{Side} does.
+everything is); each line of JSON that it reads changes something: C{{"do": "silence"}}, and what else L{Side} does. At
+the end it writes another one: how many connections showed a certificate that nobody should accept, and how many of them
+carried a request all the same.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from ._groups import full_socket
 
 PLAIN, DELEGATED, SERVICE = "plain", "delegated", "service"
 SOUND = (PLAIN, DELEGATED, SERVICE)
-REFUSED, BLACK_HOLE, SILENT, GARBAGE, HANGS_UP, RESETS, STRANGER, NAMELESS = (
+REFUSED, BLACK_HOLE, SILENT, GARBAGE, HANGS_UP, RESETS, STRANGER, TURNCOAT, NAMELESS = (
     "refused",
     "hole",
     "silent",
@@ -40,11 +42,13 @@ REFUSED, BLACK_HOLE, SILENT, GARBAGE, HANGS_UP, RESETS, STRANGER, NAMELESS = (
     "hangs-up",
     "resets",
     "stranger",
+    "turncoat",
     "nameless",
 )
-BROKEN = (REFUSED, BLACK_HOLE, SILENT, GARBAGE, HANGS_UP, RESETS, STRANGER, NAMELESS)
+BROKEN = (REFUSED, BLACK_HOLE, SILENT, GARBAGE, HANGS_UP, RESETS, STRANGER, TURNCOAT, NAMELESS)
 """
-Groups of names, C{anything.GROUP.example}: sound servers, found in three ways, and those of which no response comes.
+Groups of names, C{anything.GROUP.example}: sound servers, found in three ways; those of which no response comes; and
+one that at times shows another server's certificate.
 """
 
 _PIECE = 65536
@@ -76,6 +80,8 @@ class Talk(Protocol):
         """
         Read heads, count bodies.
         """
+        transport: Any = self.transport
+        self.side.heard(transport.getHandle().get_context())
         if self._answer is not None:
             self._read_body(len(data))
             return
@@ -189,6 +195,10 @@ def _last_words(talk: Talk, words: bytes) -> None:
     talk.close()
 
 
+def _endless(talk: Talk, seconds: float) -> None:
+    _for_ever(talk, _HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"3e8\r\n" + b"x" * 1000 + b"\r\n", seconds)
+
+
 def _cut_off(talk: Talk) -> None:
     _last_words(talk, _HEAD + b"Content-Length: %d\r\n\r\n" % (len(talk.body) + 10) + talk.body)
 
@@ -223,11 +233,17 @@ KINDS: Mapping[str, Callable[[Talk], None]] = {
     "endless-hints": lambda talk: _for_ever(talk, b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
     "dripping-head": lambda talk: _for_ever(talk, _HEAD + b"X-Drip: ", b"x", 0.1),
     "early": _early,
+    "dripping-body": lambda talk: _for_ever(talk, _HEAD + b"Content-Length: 100000\r\n\r\n", b"x", 0.1),
+    "endless-body": partial(_endless, seconds=0.001),
 }
 """
 What can be asked for. The first six are sound.
 """
 SOUND_KINDS = ("sized", "chunked", "closing", "forgetful", "hinting", "slow")
+ENDLESS = ("dripping-body", "endless-body")
+"""
+Those whose bodies have no end, and are never silent.
+"""
 
 
 class _SaysAtOnce(Protocol):
@@ -305,8 +321,12 @@ class Side:
         self._name_server.listen()
         self._delegation = 0
         self._hole = full_socket()
-        self._shown: list[_Shown] = []
-        sound, also_sound, stranger = self._secured(SOUND), self._secured(SOUND), self._secured(("elsewhere",))
+        self._false: set[SSL.Context] = set()
+        self.shown_false = self.believed = 0
+        self._shown = [_Shown(self._context(SOUND)) for _ in range(2)]
+        sound, also_sound = (self._secured(shown) for shown in self._shown)
+        self._shown_by_turncoat = _Shown(self._context((TURNCOAT,)))
+        stranger, turncoat = self._secured(_Shown(self._stranger())), self._secured(self._shown_by_turncoat)
         self._ports = {
             **dict.fromkeys(SOUND, (sound, sound, also_sound)),
             BLACK_HOLE: (self._hole[0].getsockname()[1],) * 3,
@@ -315,6 +335,7 @@ class Side:
             HANGS_UP: (self._listen(_factory(partial(_SaysAtOnce, b""))),) * 3,
             RESETS: (self._listen(_factory(partial(_SaysAtOnce, None))),) * 3,
             STRANGER: (stranger,) * 3,
+            TURNCOAT: (turncoat,) * 3,
         }
         self._addresses = {group: f"198.51.100.{number}" for number, group in enumerate((*SOUND, *BROKEN), 1)}
         for group, address in self._addresses.items():
@@ -325,14 +346,30 @@ class Side:
         port: int = self.reactor.listenTCP(0, factory, 4096, "127.0.0.1").getHost().port
         return port
 
-    def _secured(self, groups: tuple[str, ...]) -> int:
-        shown = _Shown(self._context(groups))
-        self._shown.extend([shown] if groups == SOUND else [])
+    def _secured(self, shown: _Shown) -> int:
         secured = TLSMemoryBIOFactory(shown, isClient=False, wrappedFactory=_factory(partial(Talk, self)))
         return self._listen(secured)
 
     def _context(self, groups: tuple[str, ...]) -> SSL.Context:
         return self._certificates.issue(*(f"*.{group}.example" for group in groups)).context_factory().getContext()
+
+    def _stranger(self) -> SSL.Context:
+        """
+        Make a context that shows a certificate of somebody else.
+        """
+        context = self._context(("elsewhere",))
+        self._false.add(context)
+        context.set_info_callback(self._count_false)
+        return context
+
+    def _count_false(self, _: SSL.Connection, where: int, _returned: int) -> None:
+        self.shown_false += bool(where & SSL.SSL_CB_HANDSHAKE_START)
+
+    def heard(self, context: SSL.Context) -> None:
+        """
+        Note whether a client sent something although it was shown another server's certificate.
+        """
+        self.believed += context in self._false
 
     def well_known(self, host: str) -> bytes:
         """
@@ -372,6 +409,13 @@ class Side:
         """
         for shown in self._shown:
             shown.context = self._context(SOUND)
+
+    def turncoats(self) -> None:
+        """
+        Show another server's certificate where there was a good one, and the other way round.
+        """
+        shown = self._shown_by_turncoat
+        shown.context = self._context((TURNCOAT,)) if shown.context in self._false else self._stranger()
 
     def delegations(self) -> None:
         """
@@ -414,6 +458,7 @@ class _Control(LineOnlyReceiver):
         The parent is done with it.
         """
         self._side.clean()
+        print(json.dumps({"shown false": self._side.shown_false, "believed": self._side.believed}), flush=True)
         self.done.callback(None)
 
 

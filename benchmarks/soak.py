@@ -4,7 +4,8 @@ An agent at load, among servers that do everything wrong, for as long as it is t
 What is asked of whom, how bodies are read, who gives up when, and what changes meanwhile, is drawn at random from a
 seed. It fails, with the reasons and a status that is not 0, when a request ends in anything but a response or one of
 the package's errors, or does not end; when a sound server's answer does not arrive whole although nobody gave up; when
-anything is logged as a failure; and when sockets, timers, coroutines or Deferreds are left, or memory grows.
+anything is logged as a failure; when a server that showed a certificate of somebody else hears a request; and when
+sockets, timers, coroutines or Deferreds are left, or memory grows.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from twisted.web.client import FileBodyProducer, PartialDownloadError, ResponseD
 from twisted.web.client import ResponseFailed as BodyFailed
 from twisted.web.http import PotentialDataLoss
 
-from matrix_federation_agent import ConnectionPolicy, DiscoveryPolicy
+from matrix_federation_agent import ConnectionPolicy, DiscoveryPolicy, read_body
 from matrix_federation_agent.errors import FederationError
 from matrix_federation_agent.stores import SQLiteStore
 
@@ -39,12 +40,13 @@ from ._client import our_agent
 from ._frame import resident_bytes
 from ._groups import GroupsProcess
 from ._leftovers import Held, waiting_coroutines, waiting_deferreds
-from ._unruly import BROKEN, KINDS, SOUND, SOUND_KINDS
+from ._unruly import BROKEN, ENDLESS, KINDS, SOUND, SOUND_KINDS
 
 AT_ONCE = 30
 NAMES = 12
+LONGEST = 300_000
 """
-Requests under way at the same time, and names in each group.
+Requests under way at the same time, names in each group, and bytes of the longest body of a sound server.
 """
 
 CONNECTIONS = ConnectionPolicy(
@@ -77,7 +79,7 @@ GROWTH_BYTES, GROWTH_OBJECTS = 6 * 1024 * 1024, 5000
 What the process may have grown by in the second half: fragmentation, and remembered names that came and went.
 """
 
-CHANGES = ("silence", *("certificates", "delegations", "services", "forget", "forget all", "reload") * 7)
+CHANGES = ("silence", *("certificates", "turncoats", "delegations", "services", "forget", "forget all", "reload") * 7)
 EVERY, SILENCE = 0.5, 2.0
 """
 Seconds between two changes, and that the name server is silent at most.
@@ -110,16 +112,17 @@ class Plan:
         Draw one.
         """
         group = rng.choice((*SOUND * 6, *BROKEN))
-        size = rng.choice((0, 1, 100, 100, 10_000, 300_000))
+        size = rng.choice((0, 1, 100, 100, 10_000, LONGEST))
+        kind = rng.choice((*SOUND_KINDS * 3, *KINDS))
         return cls(
             name=f"n{rng.randrange(NAMES)}.{group}.example",
-            kind=rng.choice((*SOUND_KINDS * 3, *KINDS)),
+            kind=kind,
             size=size,
             sent=rng.choice((None, None, 0, 200, 200, 400_000)),
             streamed=rng.random() < 0.2,
-            reader=rng.choice(("at once", "at once", "at once", "slowly", "late", "gives up")),
+            reader=rng.choice(("at once", "at once", "at once", "limited", "slowly", "late", "gives up", "never")),
             # Some at once, most of them while something is under way, some too late.
-            cancelled=rng.uniform(0, 1) ** 4 * 2 if rng.random() < 0.25 else None,
+            cancelled=rng.uniform(0, 1) ** 4 * 2 if kind in ENDLESS or rng.random() < 0.25 else None,
         )
 
     @property
@@ -277,6 +280,10 @@ class Soak:
         return str(response.code)
 
     async def _read(self, plan: Plan, response: Any) -> int:
+        if plan.reader == "never":
+            return plan.expected
+        if plan.reader == "limited":
+            return len(await read_body(response, LONGEST))
         if plan.reader == "late":
             await deferLater(self._reactor, 0.2, lambda: None)
         if plan.reader in ("at once", "late"):
@@ -380,6 +387,15 @@ def _compare(wrong: Counter[str], half: _Size, whole: _Size) -> None:
         wrong[f"grown by {resident} bytes and {objects} objects"] += 1
 
 
+def _heed(wrong: Counter[str], last_words: str) -> None:
+    """
+    Find what went to servers that nobody should have believed.
+    """
+    told = json.loads(last_words)
+    print(f"{told['shown false']:,} handshakes with a certificate of somebody else")
+    wrong["a server with a certificate of somebody else heard a request"] += told["believed"]
+
+
 def _say(running: Soak, seed: int) -> None:
     for outcome, number in running.outcomes.most_common():
         print(f"{number:7,}  {outcome}")
@@ -403,7 +419,7 @@ def main() -> None:
     async def run(reactor: Any) -> None:
         with GroupsProcess("benchmarks._unruly") as far_side, tempfile.TemporaryDirectory() as directory:
             found.append(await soak(reactor, far_side, chosen.seconds, chosen.seed, Path(directory) / "store"))
-
+        _heed(found[0].wrong, far_side.last_words)
         _say(found[0], chosen.seed)
         if chosen.json is not None:
             numbers = {"seed": chosen.seed, "outcomes": found[0].outcomes, "wrong": found[0].wrong}
