@@ -227,7 +227,7 @@ class GroupsProcess:
 
     def __exit__(self, *_: object) -> None:
         try:
-            self.last_words, _ = self._process.communicate(timeout=10)
+            self.last_words = self._process.communicate(timeout=10)[0]
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
