@@ -22,7 +22,7 @@ from matrix_federation_agent.errors import FederationError, ResolutionFailed, Re
 from tests.conformance.case import until
 from tests.conformance.pressing import EX, NAME, OK, Flood, Peer, PressingServer, PressureCase, answering, silent
 from tests.http.kit import Reading
-from tests.http.test_tls import DeafServer, Endless
+from tests.http.test_tls import Endless
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,13 +103,15 @@ class CancellingTests(PressureCase):
         """
         While a large body is sent.
         """
-        server, producer = DeafServer(), Endless()
-        self.federation.listen_tls(EX, 8448, server, self.certificates.issue("ex.com"))
+        server, producer = self.pressing(lambda peer: peer.connection.pauseProducing()), Endless()
         uri = f"matrix-federation://{NAME}/".encode("ascii")
         sending = self.agent.request(b"PUT", uri, None, producer)
         await self.cancelled(sending, lambda: "pause" in producer.told)
         self.assertEqual(producer.told[-1], "stop")
-        await until(lambda: server.connected == 0)
+        # Who does not read sees no end.
+        for peer in server.peers:
+            peer.connection.resumeProducing()
+        await until(lambda: not server.peers)
 
     async def test_waiting(self) -> None:
         """

@@ -380,6 +380,16 @@ class SharingTests(QueriesCase):
         self.many(1)
         self.assertEqual([(len(wire.sent), wire.closed) for wire in self.clock.wires], [(1, True), (1, False)])
 
+    def test_one_more(self) -> None:
+        """
+        A socket is used from the moment at which it is opened, whatever is drawn; what nobody used, nobody would close.
+        """
+        for seed in range(8):
+            self.queries = UDPQueries(self.clock, Random(seed))
+            for one in self.many(SHARED + 1):
+                one.cancel()
+        self.assertEqual((len(self.clock.wires), self.left), (16, (0, 0)))
+
     def test_all_have_gone(self) -> None:
         """
         When every query has ended nothing is left.
