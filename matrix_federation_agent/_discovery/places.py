@@ -38,6 +38,7 @@ class Places:
         """
         self._clock = clock
         self._free = places
+        self._handing_on = False
         self._limit = limit
         self._share = min(share, limit)
         self._late = late
@@ -53,7 +54,7 @@ class Places:
 
         @param work: begins it; it is ended by cancelling its Deferred.
         """
-        if self._free:
+        if self._free and not self._waiting:
             self._free -= 1
         else:
             await self._turn()
@@ -76,14 +77,20 @@ class Places:
 
     def _leave(self) -> None:
         """
-        Hand a place on.
+        Hand a place on.  Whoever does so already hands this one on as well: if
+        the next began within the end of the one before, and ended at once, for
+        want of a network perhaps, the stack would have no room for many.
         """
-        if self._waiting:
+        self._free += 1
+        if self._handing_on:
+            return
+        self._handing_on = True
+        while self._free and self._waiting:
             turn = next(iter(self._waiting))
             del self._waiting[turn]
+            self._free -= 1
             turn.callback(None)
-        else:
-            self._free += 1
+        self._handing_on = False
 
     async def _in_time(self, running: Deferred[T]) -> T:
         began = self._clock.seconds()

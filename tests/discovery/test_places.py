@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 
@@ -63,6 +63,13 @@ class PlacesTests(TestCase):
         self.work.end("b", ZeroDivisionError())
         self.failureResultOf(second, ZeroDivisionError)
         self.assertEqual((self.successResultOf(first), self.clock.getDelayedCalls()), ("done", []))
+
+    def test_many_that_end_at_once(self) -> None:
+        """However many wait, that each ends as soon as it begins takes no more of the stack than one."""
+        self.do("ab")
+        done = [Deferred.fromCoroutine(self.places.do(lambda: succeed("done"))) for _ in range(2000)]
+        self.work.end("a", None)
+        self.assertEqual({self.successResultOf(one) for one in done}, {"done"})
 
     def test_others_wait_in_order(self) -> None:
         """Whenever one ends, the one that has waited longest begins."""
