@@ -45,6 +45,7 @@ class Slots:
         self.taken = 0
         self._limit = limit
         self._make_room = make_room
+        self._granting = False
         self._first: OrderedDict[Claim, None] = OrderedDict()
         self._further: OrderedDict[Claim, None] = OrderedDict()
 
@@ -107,9 +108,17 @@ class Slots:
         """
         Let those begin for whom there is a slot.
         """
-        # Whoever makes room releases a slot, and that may serve the claim.
-        while self.wanted and (self.taken < self._limit or self._make_room()):
-            if self.taken < self._limit and self.wanted:
-                claim, _ = (self._first or self._further).popitem(last=False)
-                self.taken += 1
-                claim.granted.callback(None)
+        if self._granting:
+            # What fails as soon as it begins releases its slot in here: the
+            # stack has no room for many of them inside each other.
+            return
+        self._granting = True
+        try:
+            while self.wanted and (self.taken < self._limit or self._make_room()):
+                # To make room may have been the end of who wanted it.
+                if self.taken < self._limit and self.wanted:
+                    claim, _ = (self._first or self._further).popitem(last=False)
+                    self.taken += 1
+                    claim.granted.callback(None)
+        finally:
+            self._granting = False

@@ -4,6 +4,8 @@ Tests of C{matrix_federation_agent._connect.slots}.
 
 from __future__ import annotations
 
+from twisted.python.failure import Failure
+
 from matrix_federation_agent._connect.slots import Claim, Slots
 from tests.case import TestCase
 
@@ -35,6 +37,18 @@ class SlotsTests(TestCase):
         claims = [self.claim(number) for number in range(3)]
         self.assertEqual([claim.granted.called for claim in claims], [True, True, False])
         self.assertEqual((self.slots.taken, self.slots.wanted), (2, True))
+
+    def test_many_that_fail_at_once(self) -> None:
+        """
+        However many wait, that each gives its slot back as soon as it has it takes no more of the stack than one.
+        """
+        for number in range(2):
+            self.claim(number)
+        claims, errors = [self.claim(number) for number in range(2, 2000)], list[Failure]()
+        for claim in claims:
+            claim.granted.addCallback(lambda _: self.slots.release()).addErrback(errors.append)
+        self.slots.release()
+        self.assertEqual((errors, {claim.granted.called for claim in claims}, self.slots.taken), ([], {True}, 1))
 
     def test_order(self) -> None:
         """
