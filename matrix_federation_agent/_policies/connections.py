@@ -69,7 +69,7 @@ class ConnectionPolicy:
     max_repeatable_body: int = count(256 * 1024)
     open_connections: int = positive_count(50)
     total_open_connections: int = positive_count(2000)
-    connecting: int = positive_count(4)
+    connecting: int = positive_count(2)
     idle_connections: int = count(5)
     total_idle_connections: int = count(1000)
     idle_timeout: float = seconds(120.0)

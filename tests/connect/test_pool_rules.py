@@ -51,14 +51,14 @@ class GrowthTests(TestCase):
 
     def test_a_herd(self) -> None:
         """
-        A thousand requests at once have four connections made at a time, and never more than fifty in all.
+        A thousand requests at once have two connections made at a time, and never more than fifty in all.
         """
         pooling, most = Pooling(), 0
         pooling.sends(1000)
         while pooling.dialer.under_way:
             most = max(most, len(pooling.dialer.under_way))
             pooling.connect()
-        self.assertEqual((most, pooling.status), (4, ["ex.com: 0 idle, 50 busy, 0 connecting, 950 waiting"]))
+        self.assertEqual((most, pooling.status), (2, ["ex.com: 0 idle, 50 busy, 0 connecting, 950 waiting"]))
 
     def test_no_more_than_wait(self) -> None:
         """
