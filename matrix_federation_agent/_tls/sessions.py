@@ -150,6 +150,13 @@ class RememberedSession:
         return cls(session, proof, weight if resumed is None else max(weight, resumed.weight))
 
 
+FREED_AT_A_TIME = 20
+"""
+Sessions of replaced roots that are freed when a session is asked for; one
+takes some 30 microseconds.
+"""
+
+
 class SessionCache:
     """
     The sessions of one trust generation, one for a name and port.
@@ -161,6 +168,8 @@ class SessionCache:
         """
         self._sessions: BoundedMap[RememberedSession] = BoundedMap(max_bytes)
         self._max_sessions = max_sessions
+        # What is only to be freed.
+        self._former: list[BoundedMap[RememberedSession]] = []
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -179,6 +188,7 @@ class SessionCache:
         @param key: the name and port that it was made with.
         @return: L{None} where there is none that still stands.
         """
+        self._free_some()
         found = self._sessions.get(key)
         self._sessions.forget(key)
         return found if found is not None and found.proof.stands(now) else None
@@ -199,8 +209,19 @@ class SessionCache:
             evicted += 1
         return evicted
 
-    def forget(self) -> None:
+    def succeed(self, other: SessionCache) -> None:
         """
-        Drop every session.
+        Take every session from another cache, to be freed and not to be used.
+        That is done little by little, as this cache is used: to free thousands
+        at once would take longer than a reactor may be blocked.
         """
-        self._sessions.forget(None)
+        self._former += [*other._former, other._sessions]
+        other._former, other._sessions = [], BoundedMap(other._sessions.limit)
+
+    def _free_some(self) -> None:
+        for _ in range(FREED_AT_A_TIME):
+            while self._former and not self._former[-1]:
+                del self._former[-1]
+            if not self._former:
+                return
+            self._former[-1].drop_oldest()

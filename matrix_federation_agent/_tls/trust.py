@@ -159,7 +159,7 @@ class Trust:
         """
         self._generation.retired = True
         # A connection may hold the old generation for long.
-        self._generation.sessions.forget()
+        generation.sessions.succeed(self._generation.sessions)
         self._generation = generation
         self._counters.add(f"{TLS}.reloads")
         system = " and those of the system" if generation.policy.use_system_roots else ""

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from time import time
 from typing import Any, cast
+from weakref import WeakSet
 
 import attrs
 from cryptography import x509
@@ -25,6 +26,7 @@ from matrix_federation_agent._tls.sessions import (
     CERTIFICATE_BYTES,
     CERTIFICATE_FACTOR,
     FIXED_BYTES,
+    FREED_AT_A_TIME,
     UNVERIFIED_FACTOR,
     Proof,
     RememberedSession,
@@ -195,6 +197,23 @@ class SessionCacheTests(TestCase):
         for key, weight in (("a", 4), ("b", 4), ("a", 11)):
             cache.keep(key, remembered(weight))
         self.assertEqual((cache.take("a", 1.0), len(cache)), (None, 1))
+
+    def test_succession(self) -> None:
+        """
+        The sessions of former caches are of no use to anybody, and are freed little by little.
+        """
+        first, second, third = (SessionCache(100, 100) for _ in range(3))
+        kept = WeakSet[RememberedSession]()
+        for cache, other in ((first, second), (second, third)):
+            for number in range(FREED_AT_A_TIME + 5):
+                session = remembered()
+                kept.add(session)
+                cache.keep(str(number), session)
+            other.succeed(cache)
+        del session
+        left = [(len(kept), third.take("1", 1.0)) for _ in range(4)]
+        self.assertEqual(left, [(50, None), (30, None), (10, None), (0, None)])
+        self.assertEqual((len(first), len(second), len(third)), (0, 0, 0))
 
     def test_none(self) -> None:
         """
