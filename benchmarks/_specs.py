@@ -11,6 +11,7 @@ import attrs
 
 from . import herd, reconnect, warm
 from ._contenders import AIOHTTP, EVERYBODY, OURS, PLAIN, SYNAPSE
+from .scale import CLOSED, DEFAULT, FORGETFUL, OPEN
 
 
 @attrs.frozen
@@ -189,6 +190,18 @@ CHARTS: Mapping[str, Chart] = {
         "time until the answer, times what it is without the dead ones",
         [_alone(who, share, goal) for who in ("known", "new") for share, goal in (("p50", 2.0), ("p99", 3.0))],
         "ms",
+    ),
+    "scale": Chart(
+        "5,000 servers in one process",
+        "KiB of memory for each",
+        [
+            Group(
+                "",
+                [Bar(kind, Value(kind, "KiB/destination")) for kind in (CLOSED, FORGETFUL, DEFAULT, OPEN)],
+                [Goal("goal: 20 KiB, closed", 20.0)],
+            )
+        ],
+        "KiB",
     ),
 }
 """
