@@ -21,6 +21,7 @@ from twisted.web.iweb import IResponse
 from zope.interface import implementer
 
 from matrix_federation_agent import MatrixFederationAgent, TrustPolicy
+from matrix_federation_agent._connect.open_connections import Abortable
 from matrix_federation_agent.errors import CertificateRejected, ConfigurationError, ResponseFailed
 from matrix_federation_agent.testing import Certificate
 from tests.conformance.case import FederationCase, RawServer, until
@@ -345,8 +346,18 @@ class LoadTests(ReloadCase):
         """
         agent, server = self.agent(), HoldingServer()
         self.listen(server)
+        connections, begun = agent._dialer.open_connections, Deferred[None]()
+        add = connections.add
+
+        def noticed(transport: Abortable) -> None:
+            add(transport)
+            if not begun.called:
+                begun.callback(None)
+
+        # To look every now and then would be to come too late for some of them.
+        self.patch(connections, "add", noticed)
         running = self.many(agent, "under-way", 20)
-        await until(lambda: len(agent._dialer.open_connections) > 0)
+        await begun
         self.trust_in("B")
         self.show("B")
         agent.reload_trust()
