@@ -4,7 +4,7 @@ What an agent counts, for Prometheus (the extra C{metrics}).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
@@ -69,13 +69,8 @@ class TrustCollector(Collector):
         """
         Tell the numbers of this moment.
         """
-        family = CounterMetricFamily(
-            "matrix_federation_tls", "How TLS handshakes and reloads of trust ended, by event.", labels=["event"]
-        )
         counted = self._counters.snapshot()
-        for event in TLS_EVENTS:
-            family.add_metric([event], counted.get(f"{TLS}.{event}", 0))
-        yield family
+        yield _by_event(counted, TLS, TLS_EVENTS, "How TLS handshakes and reloads of trust ended, by event.")
         exempt = CounterMetricFamily(
             "matrix_federation_exempt", "Connections that were not verified, by the rule that says so.", labels=["rule"]
         )
@@ -101,10 +96,15 @@ class PoolCollector(Collector):
         """
         Tell the numbers of this moment.
         """
-        family = CounterMetricFamily(
-            "matrix_federation_pool", "What became of connections and of requests for one, by event.", labels=["event"]
-        )
-        counted = self._counters.snapshot()
-        for event in POOL_EVENTS:
-            family.add_metric([event], counted.get(f"{POOL}.{event}", 0))
-        yield family
+        text = "What became of connections and of requests for one, by event."
+        yield _by_event(self._counters.snapshot(), POOL, POOL_EVENTS, text)
+
+
+def _by_event(counted: Mapping[str, int], kind: str, events: Iterable[str], text: str) -> Metric:
+    """
+    Show what is counted of one kind, also where that is nothing so far.
+    """
+    family = CounterMetricFamily(f"matrix_federation_{kind}", text, labels=["event"])
+    for event in events:
+        family.add_metric([event], counted.get(f"{kind}.{event}", 0))
+    return family
