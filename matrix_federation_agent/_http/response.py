@@ -22,6 +22,8 @@ from twisted.web.iweb import IClientRequest, IResponse
 from zope.interface import implementer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from twisted.internet.interfaces import IProtocol
 
     from .connection import Request
@@ -257,9 +259,12 @@ class AnsweredRequest:
 class Response:
     """
     The response to one request.
+
+    @ivar control: what the head says of the connection and of the framing,
+        which is not among the headers; by names in lower case.
     """
 
-    __slots__ = ("_body", "_request", "code", "headers", "length", "phrase", "previousResponse", "version")
+    __slots__ = ("_body", "_request", "code", "control", "headers", "length", "phrase", "previousResponse", "version")
 
     def __init__(self, request: Request, head: ResponseHead, length: int | object, body: Body) -> None:
         """
@@ -269,6 +274,7 @@ class Response:
         self.code = head.code
         self.phrase = head.phrase
         self.headers = head.headers
+        self.control = head.control
         self.length = length
         self.previousResponse: IResponse | None = None
         self._request = request
@@ -295,3 +301,11 @@ class Response:
         Set the response that led to this one.
         """
         self.previousResponse = response
+
+
+def control_of(response: IResponse) -> Mapping[bytes, Sequence[bytes]]:
+    """
+    Tell what a response says of its connection and of its framing; nothing
+    where it is none of ours, for Twisted's own keep that to themselves.
+    """
+    return response.control if isinstance(response, Response) else {}

@@ -4,6 +4,8 @@ Tests of C{matrix_federation_agent._http.response}, with the connection that bri
 
 from __future__ import annotations
 
+from typing import cast
+
 import treq
 from twisted.internet.defer import AlreadyCalledError, CancelledError, Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionLost
@@ -13,7 +15,7 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import UNKNOWN_LENGTH, IClientRequest, IResponse
 from zope.interface.verify import verifyObject
 
-from matrix_federation_agent._http.response import Body
+from matrix_federation_agent._http.response import Body, control_of
 
 from .kit import OK, TEN, UNTIL_CLOSE, HTTPCase, Reading
 
@@ -37,6 +39,14 @@ class InterfaceTests(HTTPCase):
         A body whose length is not known beforehand says so.
         """
         self.assertIs(self.answered(UNTIL_CLOSE)[0].length, UNKNOWN_LENGTH)
+
+    def test_what_is_for_the_connection(self) -> None:
+        """
+        A response keeps what its head says of connection and framing; a foreign one tells nothing of it.
+        """
+        response, _ = self.answered(TEN.replace(b"\r\n\r\n", b"\r\nConnection: x-hop, Keep-Alive\r\n\r\n"))
+        self.assertEqual(control_of(response), {b"content-length": [b"10"], b"connection": [b"x-hop, Keep-Alive"]})
+        self.assertEqual(control_of(cast("IResponse", object())), {})
 
     def test_the_request(self) -> None:
         """
