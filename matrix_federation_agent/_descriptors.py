@@ -5,6 +5,7 @@ File descriptors that have run out: what needs one waits until there is one.
 from __future__ import annotations
 
 import errno
+import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,20 +37,38 @@ def run_out(error: BaseException | None) -> bool:
     return False
 
 
-async def once_there_are_descriptors(clock: IReactorTime, attempt: Callable[[], Awaitable[T]]) -> T:
+def nothing() -> None:
+    """
+    There is nothing that could be done meanwhile.
+    """
+
+
+async def once_there_are_descriptors(
+    clock: IReactorTime,
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    is_shortage: Callable[[Exception], bool] = run_out,
+    make_room: Callable[[], object] = nothing,
+    until: float = math.inf,
+) -> T:
     """
     Do something that needs a file descriptor, again and again until there is
-    one: after 50 milliseconds, doubling to a second.  The limit of time is the
-    caller's.
+    one: after 50 milliseconds, doubling to a second.
 
-    @raise Exception: whatever else the attempt fails with.
+    @param is_shortage: tells whether the attempt failed for want of one.
+    @param make_room: is called before each pause.
+    @param until: after which there is no further attempt, as the clock
+        counts.
+    @raise Exception: whatever else the attempt fails with, or failed with
+        last.
     """
     pause = FIRST_PAUSE
     while True:
         try:
             return await attempt()
         except Exception as error:
-            if not run_out(error):
+            if not is_shortage(error) or clock.seconds() + pause >= until:
                 raise
+        make_room()
         await deferLater(clock, pause)
         pause = min(2 * pause, LAST_PAUSE)

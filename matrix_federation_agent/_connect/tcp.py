@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import TimeoutError as TwistedTimeoutError
 from twisted.internet.protocol import ClientFactory
-from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
+from .._descriptors import nothing, once_there_are_descriptors
 from ..errors import ConnectionFailed, TimedOut
 
 if TYPE_CHECKING:
@@ -32,21 +33,10 @@ What the system says when it is out of sockets.  EADDRNOTAVAIL is none of
 them: of an IPv6 address it means that this machine has no IPv6.
 """
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
-"""
-Seconds until a socket is asked for again; doubling.
-"""
-
 
 class NoSocket(ConnectionFailed):
     """
     The system gave no socket; that says nothing about the other side.
-    """
-
-
-def _no_room() -> None:
-    """
-    There is nothing that could be closed.
     """
 
 
@@ -59,7 +49,7 @@ class Room:
         not needed now.
     """
 
-    make: Callable[[], object] = _no_room
+    make: Callable[[], object] = nothing
 
 
 @attrs.frozen(eq=False)
@@ -91,16 +81,17 @@ async def connect_tcp(
     @param seconds: the limit of one attempt.
     @raise FederationError: when it is not connected.
     """
-    pause = FIRST_PAUSE
-    while True:
-        try:
-            return await _connect_once(reactor, asked, place, factory, seconds)
-        except NoSocket as error:
-            if reactor.seconds() + pause >= patience.until:
-                raise ConnectionFailed(asked, error.reason) from error.__cause__
-        patience.room.make()
-        await deferLater(reactor, pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+    attempt = partial(_connect_once, reactor, asked, place, factory, seconds)
+    try:
+        await once_there_are_descriptors(
+            reactor, attempt, is_shortage=_is_shortage, make_room=patience.room.make, until=patience.until
+        )
+    except NoSocket as error:
+        raise ConnectionFailed(asked, error.reason) from error.__cause__
+
+
+def _is_shortage(error: Exception) -> bool:
+    return isinstance(error, NoSocket)
 
 
 async def _connect_once(
