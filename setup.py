@@ -39,6 +39,7 @@ setup(
         "matrix_federation_agent._cli",
         "matrix_federation_agent._connect",
         "matrix_federation_agent._discovery",
+        "matrix_federation_agent._gateway",
         "matrix_federation_agent._http",
         "matrix_federation_agent._policies",
         "matrix_federation_agent._tls",

@@ -9,6 +9,7 @@ names it.
 from .addresses import SPECIAL_PURPOSE, AddressPolicy
 from .connections import ConnectionPolicy
 from .discovery import DiscoveryPolicy
+from .gateway import GatewayPolicy
 from .networks import Address, Network, unmapped
 from .proxies import ProxyPolicy
 from .proxy_urls import Proxy
@@ -20,6 +21,7 @@ __all__ = [
     "AddressPolicy",
     "ConnectionPolicy",
     "DiscoveryPolicy",
+    "GatewayPolicy",
     "Network",
     "Proxy",
     "ProxyPolicy",

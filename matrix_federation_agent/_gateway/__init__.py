@@ -1,0 +1,3 @@
+"""
+The gateway: requests of others, forwarded by the agent.
+"""
