@@ -1,6 +1,6 @@
 """
 Counters of what discovery did, of how TLS handshakes ended, and of what
-became of connections.
+became of connections and of a gateway's requests.
 """
 
 from __future__ import annotations
@@ -60,6 +60,18 @@ EXEMPT = "exempt"
 The kind under which connections are counted by the rule that exempts them.
 """
 
+GATEWAY = "gateway"
+"""
+The kind of what is counted of the gateway's requests: the outcome, and after
+another dot the phase, where there is one.
+"""
+
+GATEWAY_STATUS = "gateway_status"
+"""
+The kind of what is counted of the statuses that the gateway's clients were
+sent: C{2xx} and so on.
+"""
+
 _log = Logger()
 
 
@@ -70,7 +82,8 @@ class Counters:
     C{a}, C{aaaa}), the second one of L{EVENTS}; C{store.failures} counts what
     the discovery store could not do.  After C{tls} comes one of
     L{TLS_EVENTS}, and after C{exempt} a rule of the trust policy:
-    C{"exempt.domain *.onion"}.
+    C{"exempt.domain *.onion"}.  A gateway counts C{gateway.ok},
+    C{gateway.failed.tls} and C{gateway_status.2xx}.
     """
 
     def __init__(self) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from .._failures import to_json
 from ..errors import FederationError
 from .inspections import check_lines, checked_json, failed_attempts, trouble_lines
-from .report import failure_lines, no_route_json, to_json
+from .report import failure_lines, no_route_json
 from .settings import Settings, in_time
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import attrs
 from twisted.internet.error import CannotListenError
 
+from .._failures import to_json
 from .console import escaped
-from .report import to_json
 from .settings import CommandTimedOut, in_time
 from .table import footer, outcome_json, table
 

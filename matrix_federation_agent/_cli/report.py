@@ -4,11 +4,12 @@ Routes and failures, as text for people and as JSON for programs.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from .. import _failures
+from .._failures import attempt_json
 from ..errors import summarised
 from .console import escaped
 from .settings import CommandTimedOut
@@ -19,17 +20,8 @@ if TYPE_CHECKING:
     from .._discovery.remembering import Known
     from .._route import LocatedTarget, Route
     from .._server_name import ServerName
-    from ..errors import Attempt, FederationError
+    from ..errors import FederationError
     from .console import Console
-
-
-def to_json(document: object, indent: int | None = 2) -> str:
-    """
-    Write JSON, in visible ASCII.
-
-    @param indent: L{None} for a single line.
-    """
-    return json.dumps(document, indent=indent).replace("\x7f", "\\u007f")
 
 
 def why_unreachable(route: Route) -> FederationError | None:
@@ -118,28 +110,22 @@ def _headline(error: FederationError) -> str:
 
 def failure_json(error: FederationError) -> dict[str, Any]:
     """
-    Describe a failure: C{type} (the name of the class), C{phase} (null where
-    it is not known), C{reason}, and C{attempts}: a list of objects with
-    C{target}, C{address}, C{type}, C{phase} and C{reason}.
+    Describe a failure, as L{matrix_federation_agent._failures.failure_json}
+    does; C{phase} is null where it is not known.
     """
-    attempts = [{"target": attempt.target, **attempt_json(attempt)} for attempt in error.attempts]
-    return {**error_json(error), "attempts": attempts}
-
-
-def attempt_json(attempt: Attempt) -> dict[str, Any]:
-    """
-    Describe an attempt at a known target: C{address} (or null), C{type},
-    C{phase} and C{reason}.
-    """
-    return {"address": attempt.address, **error_json(attempt.error)}
+    return _with_known_phase(error, _failures.failure_json(error))
 
 
 def error_json(error: FederationError) -> dict[str, Any]:
     """
-    Describe an error alone: C{type}, C{phase} and C{reason}.
+    Describe an error alone, as L{matrix_federation_agent._failures.error_json}
+    does; C{phase} is null where it is not known.
     """
-    phase = None if isinstance(error, CommandTimedOut) else error.phase
-    return {"type": type(error).__name__, "phase": phase, "reason": error.reason}
+    return _with_known_phase(error, _failures.error_json(error))
+
+
+def _with_known_phase(error: FederationError, described: dict[str, Any]) -> dict[str, Any]:
+    return {**described, "phase": None} if isinstance(error, CommandTimedOut) else described
 
 
 def route_json(route: Route) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from twisted.internet.task import Cooperator
 from twisted.web.client import FileBodyProducer
 from twisted.web.http_headers import Headers
 
+from .._failures import to_json
 from .._reading import pass_on
 from .._uri import parse_uri
 from ..errors import FederationError, InvalidRequest, InvalidURI
 from .console import BodyText, escaped
-from .report import failure_json, failure_lines, to_json
+from .report import failure_json, failure_lines
 from .settings import Settings, in_time
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from .._failures import to_json
 from ..errors import FederationError
 from .report import (
     failure_lines,
@@ -16,7 +17,6 @@ from .report import (
     no_route_json,
     route_json,
     route_lines,
-    to_json,
     why_unreachable,
 )
 from .settings import Settings, in_time

@@ -8,11 +8,12 @@ Matrix specification C{error}: both are there.
 
 from __future__ import annotations
 
-
 import attrs
+from twisted.internet.defer import CancelledError
 
 from .._failures import to_json
-from ..errors import FederationError
+from ..errors import AddressDenied, ConnectionFailed, FederationError, InvalidRequest, TimedOut
+from .description import described, shortened
 
 OUTCOMES = (
     "ok",
@@ -36,15 +37,9 @@ reached; the gateway stops; the gateway itself is at fault; it was for one of
 the gateway's own pages.
 """
 
-MAXIMUM_BODY = 16 * 1024
-"""
-Bytes of an answer that tells of attempts.
-"""
-
-_MAXIMUM_TEXT = 2000
 _JSON = (b"Content-Type", b"application/json")
 # RFC 9110, section 15.5.6: a 405 names the methods there are.
-_METHODS = (b"Allow", b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT")
+_METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 
 @attrs.frozen
@@ -135,11 +130,25 @@ def unauthorised(reason: str, header: str) -> Answer:
     return _error(401, code, f"{reason} {header} header{plural}.", "unauthorised", headers=challenge)
 
 
-def refused_target(error: FederationError) -> Answer:
+def refused_target(reason: str, errcode: str = "M_INVALID_PARAM") -> Answer:
     """
     Answer a target that cannot be forwarded.
     """
-    raise NotImplementedError
+    return _refused(400, errcode, reason)
+
+
+def forbidden_scheme() -> Answer:
+    """
+    Answer an C{https} target where those are not forwarded.
+    """
+    return _refused(403, "M_FORBIDDEN", "https targets are not allowed here")
+
+
+def no_tunnel() -> Answer:
+    """
+    Answer CONNECT: the gateway makes requests, not tunnels.
+    """
+    return _refused(405, "M_UNRECOGNIZED", "CONNECT is not supported", (b"Allow", _METHODS))
 
 
 def busy(retry_after: int, reason: str = "too many requests are under way") -> Answer:
@@ -166,7 +175,97 @@ def deadline(server_name: str, seconds: float) -> Answer:
 
     @param seconds: for which it was waited.
     """
-    raise NotImplementedError
+    reason = f"no response within {seconds:g} seconds"
+    return failed(TimedOut(server_name, reason, phase="http", seconds=seconds), server_name, 0)
+
+
+def no_page() -> Answer:
+    """
+    Answer a path at which the gateway has nothing.
+    """
+    return _refused(404, "M_UNRECOGNIZED", "there is no such page")
+
+
+def wrong_method(allowed: bytes) -> Answer:
+    """
+    Answer a request for a page with a method that it does not have.
+
+    @param allowed: those that it has.
+    """
+    return _refused(405, "M_UNRECOGNIZED", "the page does not have this method", (b"Allow", allowed))
+
+
+def bad_parameter(reason: str) -> Answer:
+    """
+    Answer a request for a page whose query is not usable.
+    """
+    return _refused(400, "M_INVALID_PARAM", reason)
+
+
+def no_metrics(missing: str) -> Answer:
+    """
+    Answer when there is nothing to write metrics with.
+
+    @param missing: what has to be installed.
+    """
+    return _refused(501, "M_UNKNOWN", f"metrics need {missing}")
+
+
+def page(code: int, document: object) -> Answer:
+    """
+    Answer with a page.
+
+    @param document: becomes JSON.
+    """
+    return Answer(code, to_json(document, None).encode("ascii"), (_JSON,), "page")
+
+
+def text_page(text: bytes, content_type: bytes) -> Answer:
+    """
+    Answer with a page that is no JSON.
+    """
+    return Answer(200, text, ((b"Content-Type", content_type),), "page")
+
+
+def internal() -> Answer:
+    """
+    Answer when the gateway itself is at fault: its log says more.
+    """
+    return _error(500, "M_UNKNOWN", "internal error", "internal")
+
+
+def failed(error: BaseException, server_name: str, retry_after: int) -> Answer:
+    """
+    Answer a request that could not be carried out.
+
+    @param server_name: whom it asked.
+    @param retry_after: in seconds; named where the gateway has no room.
+    """
+    if isinstance(error, CancelledError):
+        # The client went away; or the agent was closed, and then it is there.
+        return _error(503, "M_UNKNOWN", "the request was cancelled", "gone", headers=(_retry(retry_after),))
+    if not isinstance(error, FederationError):
+        return internal()
+    code, errcode, outcome = _meaning(error)
+    headers = (_JSON, _retry(retry_after)) if code == 503 else (_JSON,)
+    body = described(error, server_name, errcode)
+    return Answer(code, body, headers, outcome, error.phase, shortened(error.reason))
+
+
+def _meaning(error: FederationError) -> tuple[int, str, str]:
+    """
+    Find status, C{errcode} and outcome of a failure.
+    """
+    if isinstance(error, AddressDenied):
+        return 403, "M_FORBIDDEN", "refused"
+    if isinstance(error, InvalidRequest):
+        return 400, "M_INVALID_PARAM", "refused"
+    if isinstance(error, TimedOut):
+        return (503, "M_UNKNOWN", "busy") if error.phase == "pool" else (504, "M_UNKNOWN", "late")
+    if isinstance(error, ConnectionFailed) and (error.phase == "pool" or not error.server_name):
+        # What a closed agent says.
+        return 503, "M_UNKNOWN", "draining"
+    return 502, "M_UNKNOWN", "failed"
 
 
 def _retry(seconds: int) -> tuple[bytes, bytes]:

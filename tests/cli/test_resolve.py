@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from matrix_federation_agent import LocatedTarget, Route, ServerName, Step
-from matrix_federation_agent._cli.report import failure_json, failure_lines, route_lines, to_json
+from matrix_federation_agent._cli.report import failure_json, failure_lines, route_lines
 from matrix_federation_agent._discovery.routing import Target
+from matrix_federation_agent._failures import to_json
 from matrix_federation_agent.errors import Attempt, ConnectionFailed
 from matrix_federation_agent.testing import Fault
 from tests.case import TestCase
