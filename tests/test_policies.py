@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix_federation_agent import AddressPolicy, ConnectionPolicy, DiscoveryPolicy, ServerName, TrustPolicy
-from matrix_federation_agent._policies import SPECIAL_PURPOSE
+from matrix_federation_agent._policies import SPECIAL_PURPOSE, GatewayPolicy
 from matrix_federation_agent.errors import ConfigurationError
 
 from .case import TestCase
@@ -181,6 +181,27 @@ UNUSABLE: list[tuple[str, Callable[[], object]]] = [
     ("open_connections", lambda: ConnectionPolicy(open_connections=0)),
     ("connecting", lambda: ConnectionPolicy(connecting=0)),
     ("max_repeatable_body", lambda: ConnectionPolicy(max_repeatable_body=True)),
+    ("allow_https", lambda: GatewayPolicy(allow_https="no")),  # type: ignore[arg-type]
+    ("show_server_names", lambda: GatewayPolicy(show_server_names=1)),  # type: ignore[arg-type]
+    ("max_connections", lambda: GatewayPolicy(max_connections=0)),
+    ("max_requests", lambda: GatewayPolicy(max_requests=0)),
+    ("max_requests_per_destination", lambda: GatewayPolicy(max_requests_per_destination=0)),
+    ("max_head_bytes", lambda: GatewayPolicy(max_head_bytes=0)),
+    ("max_headers", lambda: GatewayPolicy(max_headers=0)),
+    ("max_body_bytes", lambda: GatewayPolicy(max_body_bytes=-1)),
+    ("head_timeout", lambda: GatewayPolicy(head_timeout=0)),
+    ("idle_timeout", lambda: GatewayPolicy(idle_timeout=0)),
+    ("body_grace", lambda: GatewayPolicy(body_grace=0)),
+    ("minimum_rate", lambda: GatewayPolicy(minimum_rate=0)),
+    ("write_timeout", lambda: GatewayPolicy(write_timeout=0)),
+    ("response_timeout", lambda: GatewayPolicy(response_timeout=0)),
+    ("drain_timeout", lambda: GatewayPolicy(drain_timeout=0)),
+    ("retry_after", lambda: GatewayPolicy(retry_after=0.5)),  # type: ignore[arg-type]
+    ("withheld_headers", lambda: GatewayPolicy(withheld_headers="b3")),
+    ("withheld_headers", lambda: GatewayPolicy(withheld_headers=["b3", 3])),
+    ("withheld_headers", lambda: GatewayPolicy(withheld_headers=["uberctx *"])),
+    ("withheld_headers", lambda: GatewayPolicy(withheld_headers=[""])),
+    ("withheld_headers", lambda: GatewayPolicy(withheld_headers=["b3\n"])),
 ]
 
 
@@ -289,6 +310,7 @@ class SettingsTests(TestCase):
             lambda: AddressPolicy(allow=["10.0.0.0/8"]),
             DiscoveryPolicy,
             ConnectionPolicy,
+            GatewayPolicy,
         ]
         self.assertEqual(len({make() for make in makers * 2}), len(makers))
 
@@ -359,3 +381,33 @@ class DefaultTests(TestCase):
         opened = (policy.open_connections, policy.total_open_connections, policy.connecting)
         idle = (policy.idle_connections, policy.total_idle_connections, policy.idle_timeout, policy.connection_lifetime)
         self.assertEqual((tried, opened, idle), ((8, 10), (50, 2000, 2), (5, 1000, 120, 3600)))
+
+
+class GatewayPolicyTests(TestCase):
+    """
+    L{GatewayPolicy}.
+    """
+
+    def test_headers_are_compared_without_case(self) -> None:
+        """
+        They are kept in lower case.
+        """
+        self.assertEqual(GatewayPolicy(withheld_headers=["X-Trace", "b3"]).withheld_headers, ("x-trace", "b3"))
+
+    def test_none_can_be_withheld(self) -> None:
+        """
+        The default is not added to what is said.
+        """
+        self.assertEqual(GatewayPolicy(withheld_headers=[]).withheld_headers, ())
+
+    def test_trace_contexts_are_withheld(self) -> None:
+        """
+        Synapse's proxy drops those that Synapse sends.
+        """
+        self.assertLessEqual({"traceparent", "uber-trace-id", "b3"}, {*GatewayPolicy().withheld_headers})
+
+    def test_it_is_more_patient_than_its_clients(self) -> None:
+        """
+        Synapse waits for 60 seconds; whoever closes first must be the client.
+        """
+        self.assertGreater(GatewayPolicy().response_timeout, 60)

@@ -22,6 +22,8 @@ PURE = [
         "errors",
         "_server_name",
         *(f"_policies.{name}" for name in ("addresses", "connections", "discovery", "domains", "networks", "proxies")),
+        "_policies.gateway",
+        "_failures",
         *(f"_policies.{name}" for name in ("proxy_urls", "trust", "validation")),
         "_identity",
         "_route",
@@ -36,6 +38,8 @@ PURE = [
         "_connect.negotiation",
         "_connect.socks5",
         *(f"_http.{name}" for name in ("decoding", "failures", "framing", "head", "reading", "request")),
+        *(f"_gateway.{name}" for name in ("access_log", "admission", "answers", "counting", "description")),
+        *(f"_gateway.{name}" for name in ("forwarding", "head", "secret", "targets")),
         *(f"_tls.{name}" for name in ("contents", "objections", "pem", "reasons", "remedies")),
         *(f"_tls.{name}" for name in ("log_list", "transparency")),
     )

@@ -9,7 +9,6 @@ Matrix specification C{error}: both are there.
 from __future__ import annotations
 
 import attrs
-from twisted.internet.defer import CancelledError
 
 from .._failures import to_json
 from ..errors import AddressDenied, ConnectionFailed, FederationError, InvalidRequest, TimedOut
@@ -234,6 +233,16 @@ def internal() -> Answer:
     return _error(500, "M_UNKNOWN", "internal error", "internal")
 
 
+def cancelled(retry_after: int) -> Answer:
+    """
+    Answer a request that was cancelled: because the client went away, or
+    because the agent was closed, and then the client is there.
+
+    @param retry_after: in seconds.
+    """
+    return _error(503, "M_UNKNOWN", "the request was cancelled", "gone", headers=(_retry(retry_after),))
+
+
 def failed(error: BaseException, server_name: str, retry_after: int) -> Answer:
     """
     Answer a request that could not be carried out.
@@ -241,9 +250,6 @@ def failed(error: BaseException, server_name: str, retry_after: int) -> Answer:
     @param server_name: whom it asked.
     @param retry_after: in seconds; named where the gateway has no room.
     """
-    if isinstance(error, CancelledError):
-        # The client went away; or the agent was closed, and then it is there.
-        return _error(503, "M_UNKNOWN", "the request was cancelled", "gone", headers=(_retry(retry_after),))
     if not isinstance(error, FederationError):
         return internal()
     code, errcode, outcome = _meaning(error)

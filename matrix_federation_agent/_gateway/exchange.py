@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from ..errors import FederationError
 from .access_log import Record
-from .answers import Answer, failed
+from .answers import Answer, cancelled, failed
 from .forwarding import request_headers
 
 if TYPE_CHECKING:
@@ -85,7 +85,10 @@ class Exchange:
         Make the answer to a request whose L{send} failed; L{end} has to be
         called all the same.
         """
-        if not isinstance(error, (FederationError, CancelledError)):
+        if isinstance(error, CancelledError):
+            self._failure = cancelled(self._retry_after)
+            return self._failure
+        if not isinstance(error, FederationError):
             _log.failure("a request was not forwarded", Failure(error))
         self._failure = failed(error, self.server_name, self._retry_after)
         return self._failure

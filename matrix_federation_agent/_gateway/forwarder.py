@@ -90,6 +90,9 @@ class Forwarder:
 
     @policy.setter
     def policy(self, policy: GatewayPolicy) -> None:
+        """
+        Replace it.
+        """
         self._policy = policy
         self._withheld = frozenset(name.encode("ascii") for name in policy.withheld_headers)
 

@@ -13,7 +13,7 @@ from twisted.web.http_headers import Headers
 @attrs.frozen(eq=False)
 class RequestHead:
     """
-    The head of one request.
+    The head of one request; its C{repr} tells no secrets.
 
     @ivar method: a token (RFC 9110, section 9.1).
     @ivar target: the request target, as it was received.
@@ -25,7 +25,7 @@ class RequestHead:
     """
 
     method: bytes
-    target: bytes
+    target: bytes = attrs.field(repr=False)
     minor: int
-    headers: Headers
+    headers: Headers = attrs.field(repr=False)
     control: Mapping[bytes, Sequence[bytes]] = attrs.field(factory=dict)

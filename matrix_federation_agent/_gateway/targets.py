@@ -26,7 +26,7 @@ class FederationTarget:
     @ivar path: what follows the name, up to the query.
     """
 
-    uri: bytes
+    uri: bytes = attrs.field(repr=False)
     server_name: str
     path: bytes
 
@@ -42,7 +42,7 @@ class PageTarget:
     """
 
     path: bytes
-    query: bytes
+    query: bytes = attrs.field(repr=False)
 
 
 def read_page(target: bytes) -> PageTarget | None:
