@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from .._failures import error_json
 from ..errors import Attempt
 from .console import escaped
-from .report import error_json, failure_lines, refused_lines, route_head_lines, route_json
+from .report import failure_lines, refused_lines, route_head_lines, route_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

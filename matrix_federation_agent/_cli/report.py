@@ -113,18 +113,7 @@ def failure_json(error: FederationError) -> dict[str, Any]:
     Describe a failure, as L{matrix_federation_agent._failures.failure_json}
     does; C{phase} is null where it is not known.
     """
-    return _with_known_phase(error, _failures.failure_json(error))
-
-
-def error_json(error: FederationError) -> dict[str, Any]:
-    """
-    Describe an error alone, as L{matrix_federation_agent._failures.error_json}
-    does; C{phase} is null where it is not known.
-    """
-    return _with_known_phase(error, _failures.error_json(error))
-
-
-def _with_known_phase(error: FederationError, described: dict[str, Any]) -> dict[str, Any]:
+    described = _failures.failure_json(error)
     return {**described, "phase": None} if isinstance(error, CommandTimedOut) else described
 
 

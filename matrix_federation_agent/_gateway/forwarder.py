@@ -148,7 +148,7 @@ class Forwarder:
         self.draining = True
         if not self._admission.total:
             return succeed(None)
-        waiting: Deferred[None] = Deferred(self._waiting.remove)
+        waiting: Deferred[None] = Deferred()
         self._waiting.append(waiting)
         return waiting
 

@@ -128,7 +128,7 @@ def _server_name(query: bytes) -> ServerName | None:
     @raise ValueError: when there is anything else, which may be the same
         misspelt: "all" would be a strange way to read it.
     """
-    found = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=2)
+    found = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     values = found.pop(_PARAMETER, [])
     if found or len(values) > 1:
         raise ValueError(f"the only parameter is one {_PARAMETER}")

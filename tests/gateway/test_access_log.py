@@ -81,6 +81,12 @@ class LogRequestTests(TestCase):
         self.assertEqual([one for one in line if not " " <= one <= "~"], [])
         self.assertIn(r"method=A\x1b ", line)
 
+    def test_everything_is_ascii(self) -> None:
+        """
+        What looks like a letter may look like another one too.
+        """
+        self.assertIn(r"path=/\xe9 ", self.line(path=b"/\xe9"))
+
     def test_lengths(self) -> None:
         """
         A path is cut, and so is a method.

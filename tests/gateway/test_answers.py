@@ -136,6 +136,16 @@ class FailureTests(TestCase):
         self.assertEqual(len(told["attempts"]) + told["attempts_left_out"], 30)
         self.assertTrue(MAXIMUM_BODY - 1100 < len(answer.body) <= MAXIMUM_BODY, len(answer.body))
 
+    def test_the_bound_is_kept_and_used(self) -> None:
+        """
+        Whatever the length of the attempts, with all that stands between them.
+        """
+        longest = 0
+        for length in range(1, 400, 3):
+            error = ConnectionFailed("ex.com", "all failed", attempts=(attempt("x" * length),) * 200)
+            longest = max(longest, len(answers.failed(error, "ex.com", 5).body))
+        self.assertTrue(MAXIMUM_BODY - 16 < longest <= MAXIMUM_BODY, longest)
+
     def test_where_there_is_room_nothing_is_left_out(self) -> None:
         """
         No key says so then.

@@ -231,6 +231,17 @@ class DrainTests(ForwarderCase):
         self.begun().end(200, 0, 0, "ok")
         self.assertIsNone(self.successResultOf(self.forwarder.drain()))
 
+    def test_it_may_begin_again(self) -> None:
+        """
+        A service that is stopped may be started, and stopped once more.
+        """
+        for _ in range(2):
+            self.forwarder.draining = False
+            exchange = self.begun()
+            drained = self.forwarder.drain()
+            exchange.end(200, 0, 0, "ok")
+            self.assertIsNone(self.successResultOf(drained))
+
     def test_waiting_can_be_given_up(self) -> None:
         """
         What is under way goes on, and its end is no error.
@@ -343,6 +354,7 @@ class CountingTests(ForwarderCase):
         One, when it ends.
         """
         events = self.keep_log()
+        self.clock.advance(100)
         exchange = self.begun(head_of(b"PUT", TARGET + b"?access_token=x"))
         self.clock.advance(1.5)
         exchange.end(200, 802, 2, "ok")
@@ -373,6 +385,7 @@ class CountingTests(ForwarderCase):
         self.answered(head_of(b"GET", b"http://a:b@10.0.0.1/x?y"))
         self.answered(head_of(b"GET", b"/nothing?y"))
         self.forwarder.refuse(answers.malformed("why"), PEER)
+        self.assertEqual(events[1]["sent"], len(answers.no_page().body))
         found = [(event["method"], event["path"], event["code"], event["reason"]) for event in events]
         self.assertEqual(
             found,

@@ -123,3 +123,10 @@ class ReadPageTests(TestCase):
         It begins with a slash.
         """
         self.assertEqual([(target, read_page(target)) for target, _ in PAGES], PAGES)
+
+    def test_queries_are_not_shown(self) -> None:
+        """
+        Nor where a target is forwarded.
+        """
+        found = (read_page(b"/a?sesame"), read_target(b"GET", b"matrix://ex.com/a?sesame", GatewayPolicy()))
+        self.assertNotIn("sesame", repr(found))
