@@ -8,17 +8,19 @@ import json
 from typing import Any, cast
 
 from twisted.internet.defer import CancelledError
+from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import formatEvent, formatEventAsClassicLogText
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface.verify import verifyObject
 
-from matrix_federation_agent import Counters
+from matrix_federation_agent import Counters, MatrixFederationAgent
 from matrix_federation_agent._gateway import answers
 from matrix_federation_agent._gateway.forwarder import Exchange, Forwarder
 from matrix_federation_agent._gateway.secret import Secret
 from matrix_federation_agent._policies import GatewayPolicy
 from matrix_federation_agent.errors import CertificateRejected, ResponseFailed
-from tests.gateway.fakes import PEER, TARGET, FakeAgent, ForwarderCase, head_of
+from tests.case import TestCase
+from tests.gateway.fakes import PEER, SECRET, TARGET, FakeAgent, ForwarderCase, head_of
 
 # Absurd or forbidden, with the right secret.
 NOT_DIALLED = [
@@ -295,6 +297,47 @@ class ExchangeTests(ForwarderCase):
         """
         self.forwarder.policy = GatewayPolicy(retry_after=42)
         self.assertIn((b"Retry-After", b"42"), self.begun().answer(CancelledError()).headers)
+
+
+class RealAgentTests(TestCase):
+    """
+    What the agent itself says.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a forwarder before an agent in memory.
+        """
+        super().setUp()
+        reactor = MemoryReactorClock()
+        self.agent = MatrixFederationAgent.new(cast("Any", reactor))
+        self.addCleanup(self.agent.close)
+        self.forwarder = Forwarder(reactor, self.agent, Secret.of(SECRET), GatewayPolicy(allow_https=True))
+
+    def failed(self, target: bytes) -> tuple[int, str, str]:
+        """
+        Forward a request that fails at once.
+        """
+        exchange = self.forwarder.receive(head_of(target=target), PEER)
+        assert isinstance(exchange, Exchange), exchange
+        failure = self.failureResultOf(exchange.send(None))
+        answer = exchange.answer(failure.value)
+        exchange.end(answer.code, 0, 0, answer.outcome)
+        return answer.code, answer.outcome, answer.phase
+
+    def test_G1_the_address_policy(self) -> None:
+        """
+        What it refuses is forbidden, and not a failure of the remote.
+        """
+        targets = (b"matrix-federation://10.0.0.1/x", b"matrix://[::1]:8448/x", b"https://169.254.169.254/")
+        self.assertEqual([self.failed(one) for one in targets], [(403, "refused", "policy")] * 3)
+
+    def test_a_closed_agent(self) -> None:
+        """
+        The gateway is about to stop, which is no fault of the remote.
+        """
+        self.successResultOf(self.agent.close())
+        self.assertEqual(self.failed(TARGET)[:2], (503, "draining"))
 
 
 class CountingTests(ForwarderCase):
