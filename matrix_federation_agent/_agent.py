@@ -39,7 +39,7 @@ from ._tls.trust import Trust, TrustGeneration
 from ._tls.watching import TrustWatch
 from ._uri import FEDERATION_SCHEMES, parse_uri
 from ._version import __version__
-from .errors import ConnectionFailed, FederationError
+from .errors import AgentClosed, FederationError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -301,7 +301,7 @@ class MatrixFederationAgent:
         """
         if self._closed:
             work.close()
-            return fail(ConnectionFailed("", "the agent is closed"))
+            return fail(AgentClosed(""))
         running = Deferred.fromCoroutine(work)
         self._running.add(running)
         return running.addBoth(self._ended, running)

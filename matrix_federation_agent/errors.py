@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddressDenied",
+    "AgentClosed",
     "Attempt",
     "BodyTooLong",
     "CertificateRejected",
@@ -239,6 +240,16 @@ class ConnectionFailed(FederationError, ConnectError):
     """
 
     phase: Phase = attrs.field(default="tcp", kw_only=True)
+
+
+@attrs.define(eq=False, slots=False, str=False)
+class AgentClosed(ConnectionFailed):
+    """
+    The agent that was asked is closed.
+    """
+
+    reason: str = attrs.field(default="the agent is closed")
+    phase: Phase = attrs.field(default="pool", kw_only=True)
 
 
 @attrs.define(eq=False, slots=False, str=False)

@@ -38,6 +38,7 @@ from matrix_federation_agent import (
 )
 from matrix_federation_agent.errors import (
     AddressDenied,
+    AgentClosed,
     CertificateRejected,
     ConfigurationError,
     ConnectionFailed,
@@ -604,7 +605,7 @@ class ClosingTests(AgentCase):
             self.agent.connect("ex.com", Applications()),
             self.agent.endpoint("ex.com").connect(Applications()),
         ]
-        self.assertEqual([self.failureResultOf(one).type for one in work], [ConnectionFailed] * 4)
+        self.assertEqual([self.failureResultOf(one).type for one in work], [AgentClosed] * 4)
         self.assertEqual((self.federation.dialled, self.dns.queries), ([], []))
 
 

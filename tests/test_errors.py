@@ -16,6 +16,7 @@ from twisted.web.error import SchemeNotSupported
 from matrix_federation_agent import errors
 from matrix_federation_agent.errors import (
     AddressDenied,
+    AgentClosed,
     Attempt,
     BodyTooLong,
     CertificateRejected,
@@ -53,6 +54,7 @@ LEAVES: list[tuple[type[FederationError], tuple[type[Exception], ...], Phase]] =
     (ServiceUnavailable, (ConnectError,), "dns"),
     (AddressDenied, (ConnectError,), "policy"),
     (ConnectionFailed, (ConnectError,), "tcp"),
+    (AgentClosed, (ConnectError, ConnectionFailed), "pool"),
     (ProxyError, (ConnectError, ConnectionFailed), "proxy"),
     (HandshakeFailed, (ConnectError, ConnectionFailed), "tls"),
     (CertificateRejected, (ConnectError, HandshakeFailed), "tls"),

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail
 
 from .._counters import POOL
 from .._http.connection import HTTPConnection
-from ..errors import ConnectionFailed, ResponseFailed
+from ..errors import AgentClosed, ResponseFailed
 from .connecting import Connector
 from .destination import FEDERATION
 from .factory import HTTPFactory
@@ -136,7 +136,7 @@ class ConnectionPool:
         Wait for a connection.
         """
         if self._closed:
-            return fail(ConnectionFailed(destination.asked, "the agent is closed", phase="pool"))
+            return fail(AgentClosed(destination.asked))
         lane = self._lanes.setdefault(destination, Lane(destination))
         given = self._queue.join(lane, destination, self._left, fresh=fresh)
         self._count("waited")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import attrs
 
 from .._failures import to_json
-from ..errors import AddressDenied, ConnectionFailed, FederationError, InvalidRequest, TimedOut
+from ..errors import AddressDenied, AgentClosed, FederationError, InvalidRequest, TimedOut
 from .description import described, shortened
 
 OUTCOMES = (
@@ -268,8 +268,7 @@ def _meaning(error: FederationError) -> tuple[int, str, str]:
         return 400, "M_INVALID_PARAM", "refused"
     if isinstance(error, TimedOut):
         return (503, "M_UNKNOWN", "busy") if error.phase == "pool" else (504, "M_UNKNOWN", "late")
-    if isinstance(error, ConnectionFailed) and (error.phase == "pool" or not error.server_name):
-        # What a closed agent says.
+    if isinstance(error, AgentClosed):
         return 503, "M_UNKNOWN", "draining"
     return 502, "M_UNKNOWN", "failed"
 

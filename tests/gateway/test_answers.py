@@ -13,6 +13,7 @@ from matrix_federation_agent._gateway.answers import OUTCOMES, Answer
 from matrix_federation_agent._gateway.description import MAXIMUM_BODY
 from matrix_federation_agent.errors import (
     AddressDenied,
+    AgentClosed,
     Attempt,
     CertificateRejected,
     ConnectionFailed,
@@ -39,8 +40,7 @@ FAILURES: list[tuple[BaseException, int, str, str, str, bool]] = [
     (TimedOut("ex.com", "no free connection", phase="pool"), 503, "M_UNKNOWN", "busy", "pool", True),
     (DENIED, 403, "M_FORBIDDEN", "refused", "policy", False),
     (InvalidRequest("ex.com", "no token"), 400, "M_INVALID_PARAM", "refused", "uri", False),
-    (ConnectionFailed("", "the agent is closed"), 503, "M_UNKNOWN", "draining", "tcp", True),
-    (ConnectionFailed("ex.com", "the agent is closed", phase="pool"), 503, "M_UNKNOWN", "draining", "pool", True),
+    (AgentClosed("ex.com"), 503, "M_UNKNOWN", "draining", "pool", True),
     (RuntimeError("secret thing"), 500, "M_UNKNOWN", "internal", "", False),
 ]
 
