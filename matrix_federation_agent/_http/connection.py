@@ -19,7 +19,7 @@ from twisted.web.http import PotentialDataLoss
 
 from ..errors import TimedOut
 from .failures import unanswered, unproduced
-from .head import HeadLimits, MalformedResponse
+from .head import HeadLimits, MalformedMessage
 from .reading import ResponseReader
 from .response import Body, Response
 from .sending import Upload
@@ -187,7 +187,7 @@ class HTTPConnection(Protocol):
         self._moved = self._clock.seconds()
         try:
             content = reader.feed(data)
-        except MalformedResponse as error:
+        except MalformedMessage as error:
             # Its frames hold what was received.
             self._malformed(Failure(error.with_traceback(None)))
             return

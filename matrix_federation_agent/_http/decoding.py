@@ -1,5 +1,5 @@
 """
-Bodies of responses, as their framing delimits them (RFC 9112, sections 6.3 and
+Bodies of messages, as their framing delimits them (RFC 9112, sections 6.3 and
 7.1).
 """
 
@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Protocol
 
 from .framing import Delimiter
-from .head import MalformedResponse, parse_fields
+from .head import MalformedMessage, parse_fields
 
 if TYPE_CHECKING:
     from .head import HeadLimits
@@ -36,18 +36,18 @@ class BodyDecoder(Protocol):
     Finds the body in what follows a head.
 
     @ivar finished: whether the end of the body was read.
-    @ivar excess: whether there was something after it.
+    @ivar excess: what came after that.
     """
 
     finished: bool
-    excess: bool
+    excess: bytes
 
     def decode(self, data: bytes) -> bytes:
         """
         Take what arrived.
 
         @return: what of the body is in it.
-        @raise MalformedResponse: when it is no such body.
+        @raise MalformedMessage: when it is no such body.
         """
 
     def end(self) -> None:
@@ -78,7 +78,7 @@ class LengthDecoder:
         @param length: in bytes.
         """
         self.finished = length == 0
-        self.excess = False
+        self.excess = b""
         self._left = length
 
     def decode(self, data: bytes) -> bytes:
@@ -91,7 +91,7 @@ class LengthDecoder:
             return data
         self.finished = True
         if left < 0:
-            self.excess = True
+            self.excess += data[self._left :]
             data = data[: self._left]
         self._left = 0
         return data
@@ -109,7 +109,7 @@ class CloseDecoder:
 
     def __init__(self) -> None:
         self.finished = False
-        self.excess = False
+        self.excess = b""
 
     def decode(self, data: bytes) -> bytes:
         """
@@ -128,7 +128,7 @@ class ChunkedDecoder:
     """
     A body in chunks (RFC 9112, section 7.1).  Extensions and trailers are
     read, bounded and left out.  Nothing but CRLF ends a line: a wrong guess
-    here would be one about where the response ends.
+    here would be one about where the message ends.
     """
 
     def __init__(self, limits: HeadLimits) -> None:
@@ -136,7 +136,7 @@ class ChunkedDecoder:
         @param limits: of bytes and lines that the trailers may have.
         """
         self.finished = False
-        self.excess = False
+        self.excess = b""
         self._limits = limits
         # The beginning of a line that is not complete.
         self._held = b""
@@ -164,7 +164,8 @@ class ChunkedDecoder:
                 position = self._begin_chunk(data, position)
             else:
                 position = self._take_trailer(data, position, self._trailers)
-        self.excess = self.excess or position < len(data)
+        if self.finished:
+            self.excess += data[position:]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def end(self) -> None:
@@ -195,7 +196,7 @@ class ChunkedDecoder:
         self._held = data[begin : begin + MAXIMUM_CHUNK_LINE]
         line = _BEGUN_NEXT_LINE if self._begun else _BEGUN_FIRST_LINE
         if len(self._held) == MAXIMUM_CHUNK_LINE or line.fullmatch(self._held) is None:
-            raise MalformedResponse("a chunk without a line that tells its size")
+            raise MalformedMessage("a chunk without a line that tells its size")
         return len(data)
 
     def _take_trailer(self, data: bytes, begin: int, trailers: bytearray) -> int:
@@ -208,7 +209,7 @@ class ChunkedDecoder:
         end = data.find(b"\n", begin, begin + limit) + 1
         line = data[begin : end or begin + limit]
         if end and not line.endswith(b"\r\n"):
-            raise MalformedResponse("a line of trailers that does not end in CRLF")
+            raise MalformedMessage("a line of trailers that does not end in CRLF")
         if not end:
             return self._hold_trailer(line, limit, len(data))
         trailers += line
@@ -222,6 +223,6 @@ class ChunkedDecoder:
         Keep the beginning of a line of trailers.
         """
         if len(line) >= limit:
-            raise MalformedResponse(f"trailers of more than {self._limits.max_bytes} bytes")
+            raise MalformedMessage(f"trailers of more than {self._limits.max_bytes} bytes")
         self._held = line
         return end

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import FederationError, ResponseFailed
-from .head import MalformedResponse
+from .head import MalformedMessage
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -21,7 +21,7 @@ def words(reason: Failure) -> str:
     if isinstance(error, FederationError):
         return error.reason
     # Whose texts are our own, or Twisted's.
-    if isinstance(error, MalformedResponse) or type(error).__module__.startswith("twisted.internet"):
+    if isinstance(error, MalformedMessage) or type(error).__module__.startswith("twisted.internet"):
         return reason.getErrorMessage().rstrip(".")
     return type(error).__name__
 

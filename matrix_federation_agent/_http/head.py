@@ -45,10 +45,9 @@ _CONTROL = frozenset({
 })  # fmt: skip
 
 
-class MalformedResponse(ValueError):
+class MalformedMessage(ValueError):
     """
-    What a server sent is no HTTP response; the text never repeats what it
-    sent.
+    What was sent is no HTTP message; the text never repeats it.
     """
 
 
@@ -94,11 +93,11 @@ def parse_head(head: bytes, max_headers: int) -> ResponseHead:
 
     @param head: its lines, without the empty one at its end.
     @param max_headers: lines of headers that it may have.
-    @raise MalformedResponse: when it is none, or is too long.
+    @raise MalformedMessage: when it is none, or is too long.
     """
     matched = _STATUS_LINE.match(head)
     if matched is None:
-        raise MalformedResponse("its first line is no status line of HTTP/1")
+        raise MalformedMessage("its first line is no status line of HTTP/1")
     minor, code, phrase = matched.groups(b"")
     headers, control = parse_fields(head[matched.end() :], max_headers)
     return ResponseHead((b"HTTP", 1, int(minor)), int(code), phrase, headers, control)
@@ -111,15 +110,15 @@ def parse_fields(lines: bytes, max_headers: int) -> tuple[Headers, dict[bytes, l
     @param lines: each with its end.
     @param max_headers: lines that there may be.
     @return: C{headers} and C{control} of a head.
-    @raise MalformedResponse: when one is none, or there are too many.
+    @raise MalformedMessage: when one is none, or there are too many.
     """
     if lines.count(b"\n") > max_headers:
-        raise MalformedResponse(f"more than {max_headers} lines of headers")
+        raise MalformedMessage(f"more than {max_headers} lines of headers")
     if b"\n " in lines or b"\n\t" in lines:
         # RFC 9112, section 5.2: a user agent replaces a fold by spaces.
         lines = _FOLD.sub(b" ", lines)
     if _FIELD_LINES.fullmatch(lines) is None:
-        raise MalformedResponse("a line that is no header")
+        raise MalformedMessage("a line that is no header")
     headers, control = Headers(), dict[bytes, list[bytes]]()
     for line in lines.splitlines():
         name, _, value = line.partition(b":")

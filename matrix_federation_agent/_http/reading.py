@@ -11,7 +11,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 
 from .decoding import body_decoder
 from .framing import body_end, is_persistent
-from .head import MalformedResponse, parse_head
+from .head import MalformedMessage, parse_head
 
 if TYPE_CHECKING:
     from .decoding import BodyDecoder
@@ -62,12 +62,12 @@ class ResponseReader:
         excess, and dropped.
 
         @return: what of the body is in it, decoded.
-        @raise MalformedResponse: when it is no response, or is beyond the
+        @raise MalformedMessage: when it is no response, or is beyond the
             limits; then and ever after.
         """
         try:
             return self._read(data)
-        except MalformedResponse as error:
+        except MalformedMessage as error:
             self._decoder = _Broken(str(error))
             raise
 
@@ -132,7 +132,7 @@ class HeadReader:
         Take what arrived.
 
         @return: the final head and what follows it, once it is complete.
-        @raise MalformedResponse: when it is no head, or is beyond the limits.
+        @raise MalformedMessage: when it is no head, or is beyond the limits.
         """
         # Most heads arrive in one piece, which is not copied.
         text: bytes | bytearray = data
@@ -164,7 +164,7 @@ class HeadReader:
         while (found := _EMPTY_LINE.match(text, begin)) is not None:
             self._empty_lines += 1
             if self._empty_lines > MAXIMUM_EMPTY_LINES:
-                raise MalformedResponse(f"more than {MAXIMUM_EMPTY_LINES} empty lines before its head")
+                raise MalformedMessage(f"more than {MAXIMUM_EMPTY_LINES} empty lines before its head")
             self._left -= found.end() - begin
             begin = found.end()
         return begin
@@ -175,10 +175,10 @@ class HeadReader:
         for it leaves HTTP, and nobody asked for that.
         """
         if head.code == 101:
-            raise MalformedResponse("it switches protocols, which nobody asked for")
+            raise MalformedMessage("it switches protocols, which nobody asked for")
         self._informational += 1
         if self._informational > self._limits.max_informational:
-            raise MalformedResponse(f"more than {self._limits.max_informational} informational responses")
+            raise MalformedMessage(f"more than {self._limits.max_informational} informational responses")
 
     def _keep(self, text: bytes | bytearray, begin: int) -> None:
         """
@@ -186,7 +186,7 @@ class HeadReader:
         """
         if len(text) - begin >= self._left:
             self._received.clear()
-            raise MalformedResponse(f"its head is longer than {self._limits.max_bytes} bytes")
+            raise MalformedMessage(f"its head is longer than {self._limits.max_bytes} bytes")
         if text is self._received:
             del self._received[:begin]
         else:
@@ -202,14 +202,14 @@ class _Broken:
 
     def __init__(self, reason: str) -> None:
         self.finished = False
-        self.excess = False
+        self.excess = b""
         self._reason = reason
 
     def decode(self, data: bytes) -> bytes:
         """
         Refuse it.
         """
-        raise MalformedResponse(self._reason)
+        raise MalformedMessage(self._reason)
 
     def end(self) -> None:
         """

@@ -66,6 +66,17 @@ class Watch:
             if deadline is not None:
                 self._timer = self._clock.callLater(max(0.0, deadline.when - self._clock.seconds()), self._look)
 
+    def hasten(self) -> None:
+        """
+        Have an eye on it, and look no later than what has to happen next.
+        """
+        timer = self._timer
+        if timer is not None and self._watched is not None:
+            deadline = self._watched.deadline()
+            if deadline is not None and deadline.when < timer.getTime():
+                self.stop()
+        self.begin()
+
     def _look(self) -> None:
         self._timer = None
         assert self._watched is not None  # noqa: S101 (for types: who ends the watch stops its timer)

@@ -6,34 +6,34 @@ from __future__ import annotations
 
 from matrix_federation_agent._http.decoding import MAXIMUM_CHUNK_LINE, BodyDecoder, body_decoder
 from matrix_federation_agent._http.framing import Delimiter
-from matrix_federation_agent._http.head import HeadLimits, MalformedResponse
+from matrix_federation_agent._http.head import HeadLimits, MalformedMessage
 from tests.case import TestCase
 
 LIMITS = HeadLimits(max_bytes=40, max_headers=3, max_informational=0)
 
-# What ends a body, what arrives, the body, whether it is finished, and whether something follows.
-DECODED: list[tuple[int | Delimiter, bytes, tuple[bytes, bool, bool]]] = [
-    (0, b"", (b"", True, False)),
-    (0, b"x", (b"", True, True)),
-    (3, b"", (b"", False, False)),
-    (3, b"ab", (b"ab", False, False)),
-    (3, b"abc", (b"abc", True, False)),
-    (3, b"abcd", (b"abc", True, True)),
-    (Delimiter.CLOSE, b"abcd", (b"abcd", False, False)),
-    (Delimiter.CHUNKS, b"0\r\n\r\n", (b"", True, False)),
-    (Delimiter.CHUNKS, b"000\r\n\r\nx", (b"", True, True)),
-    (Delimiter.CHUNKS, b"3\r\nabc\r\n0\r\n\r\n", (b"abc", True, False)),
-    (Delimiter.CHUNKS, b"3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n", (b"abc0123456789", True, False)),
-    (Delimiter.CHUNKS, b"a\r\n0123456789", (b"0123456789", False, False)),
-    (Delimiter.CHUNKS, b'3;a=b;c="d"\r\nabc\r\n0 ; x\r\n\r\n', (b"abc", True, False)),
-    (Delimiter.CHUNKS, b"3 \t \r\nabc\r\n0  \r\n\r\n", (b"abc", True, False)),
-    (Delimiter.CHUNKS, b"3;\xff\r\nabc\r\n", (b"abc", False, False)),
-    (Delimiter.CHUNKS, b"2\r\n\r\n\r\n0\r\n\r\n", (b"\r\n", True, False)),
-    (Delimiter.CHUNKS, b"1\r\na\r\n0\r\nX: y\r\nZ: 1\r\n\r\n", (b"a", True, False)),
-    (Delimiter.CHUNKS, b"1\r\na\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", (b"a", True, True)),
-    (Delimiter.CHUNKS, b"f" * 16 + b"\r\nab", (b"ab", False, False)),
-    (Delimiter.CHUNKS, b"0\r\n" + b"a:" + b"b" * 34 + b"\r\n\r\n", (b"", True, False)),
-    (Delimiter.CHUNKS, b"1" + b";" * (MAXIMUM_CHUNK_LINE - 3) + b"\r\na", (b"a", False, False)),
+# What ends a body, what arrives, the body, whether it is finished, and what follows.
+DECODED: list[tuple[int | Delimiter, bytes, tuple[bytes, bool, bytes]]] = [
+    (0, b"", (b"", True, b"")),
+    (0, b"x", (b"", True, b"x")),
+    (3, b"", (b"", False, b"")),
+    (3, b"ab", (b"ab", False, b"")),
+    (3, b"abc", (b"abc", True, b"")),
+    (3, b"abcd", (b"abc", True, b"d")),
+    (Delimiter.CLOSE, b"abcd", (b"abcd", False, b"")),
+    (Delimiter.CHUNKS, b"0\r\n\r\n", (b"", True, b"")),
+    (Delimiter.CHUNKS, b"000\r\n\r\nx", (b"", True, b"x")),
+    (Delimiter.CHUNKS, b"3\r\nabc\r\n0\r\n\r\n", (b"abc", True, b"")),
+    (Delimiter.CHUNKS, b"3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n", (b"abc0123456789", True, b"")),
+    (Delimiter.CHUNKS, b"a\r\n0123456789", (b"0123456789", False, b"")),
+    (Delimiter.CHUNKS, b'3;a=b;c="d"\r\nabc\r\n0 ; x\r\n\r\n', (b"abc", True, b"")),
+    (Delimiter.CHUNKS, b"3 \t \r\nabc\r\n0  \r\n\r\n", (b"abc", True, b"")),
+    (Delimiter.CHUNKS, b"3;\xff\r\nabc\r\n", (b"abc", False, b"")),
+    (Delimiter.CHUNKS, b"2\r\n\r\n\r\n0\r\n\r\n", (b"\r\n", True, b"")),
+    (Delimiter.CHUNKS, b"1\r\na\r\n0\r\nX: y\r\nZ: 1\r\n\r\n", (b"a", True, b"")),
+    (Delimiter.CHUNKS, b"1\r\na\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", (b"a", True, b"HTTP/1.1 200 OK\r\n\r\n")),
+    (Delimiter.CHUNKS, b"f" * 16 + b"\r\nab", (b"ab", False, b"")),
+    (Delimiter.CHUNKS, b"0\r\n" + b"a:" + b"b" * 34 + b"\r\n\r\n", (b"", True, b"")),
+    (Delimiter.CHUNKS, b"1" + b";" * (MAXIMUM_CHUNK_LINE - 3) + b"\r\na", (b"a", False, b"")),
 ]
 
 NO_CHUNKS = [
@@ -75,7 +75,7 @@ NO_CHUNKS = [
 ]
 
 
-def decoded(decoder: BodyDecoder, pieces: list[bytes]) -> tuple[bytes, bool, bool]:
+def decoded(decoder: BodyDecoder, pieces: list[bytes]) -> tuple[bytes, bool, bytes]:
     """
     Decode all pieces of a body.
     """
@@ -109,7 +109,7 @@ class BodyDecoderTests(TestCase):
         """
         for data in NO_CHUNKS:
             for pieces in ([data], single(data)):
-                with self.assertRaises(MalformedResponse, msg=data):
+                with self.assertRaises(MalformedMessage, msg=data):
                     decoded(body_decoder(Delimiter.CHUNKS, LIMITS), pieces)
 
     def test_only_a_body_until_close_ends_with_the_connection(self) -> None:
@@ -128,7 +128,7 @@ class BodyDecoderTests(TestCase):
         Nothing that arrives later makes it good.
         """
         for end, data in ((1, b"ax"), (Delimiter.CHUNKS, b"1\r\na\r\n0\r\n\r\nx")):
-            self.assertEqual(decoded(body_decoder(end, LIMITS), [data, b""]), (b"a", True, True))
+            self.assertEqual(decoded(body_decoder(end, LIMITS), [data, b""]), (b"a", True, b"x"))
 
     def test_large_pieces_are_not_copied(self) -> None:
         """
@@ -147,5 +147,5 @@ class BodyDecoderTests(TestCase):
         What a server sent is in no error's text.
         """
         for data in (b"GARBAGE\r\n", b"0\r\nGARBAGE\r\n\r\n", b"0\r\nGARBAGE\n"):
-            error = self.assertRaises(MalformedResponse, body_decoder(Delimiter.CHUNKS, LIMITS).decode, data)
+            error = self.assertRaises(MalformedMessage, body_decoder(Delimiter.CHUNKS, LIMITS).decode, data)
             self.assertNotIn("GARBAGE", str(error))

@@ -5,7 +5,7 @@ Tests of C{matrix_federation_agent._http.framing}.
 from __future__ import annotations
 
 from matrix_federation_agent._http.framing import Delimiter, body_end, is_persistent
-from matrix_federation_agent._http.head import MalformedResponse, parse_head
+from matrix_federation_agent._http.head import MalformedMessage, parse_head
 from tests.case import TestCase
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -96,7 +96,7 @@ class BodyEndTests(TestCase):
         """
         for begin, fields in UNCERTAIN:
             head = parse_head(b"HTTP/" + begin + b" X\r\n" + fields, 9)
-            with self.assertRaises(MalformedResponse, msg=fields):
+            with self.assertRaises(MalformedMessage, msg=fields):
                 body_end(b"GET", head)
 
 

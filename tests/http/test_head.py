@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.web.http_headers import Headers
 
-from matrix_federation_agent._http.head import MAXIMUM_NAME, MalformedResponse, ResponseHead, parse_fields, parse_head
+from matrix_federation_agent._http.head import MAXIMUM_NAME, MalformedMessage, ResponseHead, parse_fields, parse_head
 from tests.case import TestCase
 
 # First lines, and what they say.
@@ -100,21 +100,21 @@ class ParseHeadTests(TestCase):
         Whatever else begins a response is refused.
         """
         for line in NO_STATUS_LINES:
-            with self.assertRaises(MalformedResponse, msg=line):
+            with self.assertRaises(MalformedMessage, msg=line):
                 parse_head(line + b"\r\na: b\r\n", 1)
 
     def test_a_line_that_continues_the_status_line_is_refused(self) -> None:
         """
         RFC 9112, section 2.2: whitespace after the start line begins no header.
         """
-        self.assertRaises(MalformedResponse, parse_head, b"HTTP/1.1 200 OK\r\n a: b\r\n", 9)
+        self.assertRaises(MalformedMessage, parse_head, b"HTTP/1.1 200 OK\r\n a: b\r\n", 9)
 
     def test_errors_repeat_nothing(self) -> None:
         """
         What a server sent is in no error's text, nor in that of its cause.
         """
         for head in (b"GARBAGE\r\n", b"HTTP/1.1 200 OK\r\nGAR BAGE: x\r\n", b"HTTP/1.1 200 OK\r\nGARBAGE\r\n"):
-            error = self.assertRaises(MalformedResponse, parse_head, head, 9)
+            error = self.assertRaises(MalformedMessage, parse_head, head, 9)
             self.assertEqual(("GAR" in str(error), error.__context__), (False, None))
 
 
@@ -135,7 +135,7 @@ class ParseFieldsTests(TestCase):
         A line that two readers could read in two ways is refused.
         """
         for lines in NO_FIELDS:
-            with self.assertRaises(MalformedResponse, msg=lines):
+            with self.assertRaises(MalformedMessage, msg=lines):
                 parse_fields(lines, 9)
 
     def test_lines_are_counted(self) -> None:
@@ -144,7 +144,7 @@ class ParseFieldsTests(TestCase):
         """
         self.assertEqual(parse_fields(b"a: b\r\n" * 3, 3)[0].getRawHeaders(b"a"), [b"b"] * 3)
         for lines in (b"a: b\r\n" * 4, b"a: b\n" * 4, b"a: b\r\n c\r\n d\r\n e\r\n"):
-            self.assertRaises(MalformedResponse, parse_fields, lines, 3)
+            self.assertRaises(MalformedMessage, parse_fields, lines, 3)
 
     def test_control(self) -> None:
         """
@@ -160,4 +160,4 @@ class ParseFieldsTests(TestCase):
         """
         name = b"A" + b"a" * (MAXIMUM_NAME - 1)
         self.assertEqual(parse_fields(name + b": b\r\n", 1)[0], Headers({name: [b"b"]}))
-        self.assertRaises(MalformedResponse, parse_fields, name + b"a: b\r\n", 1)
+        self.assertRaises(MalformedMessage, parse_fields, name + b"a: b\r\n", 1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-from matrix_federation_agent._http.head import HeadLimits, MalformedResponse
+from matrix_federation_agent._http.head import HeadLimits, MalformedMessage
 from matrix_federation_agent._http.reading import MAXIMUM_EMPTY_LINES, ResponseReader
 from tests.case import TestCase
 
@@ -81,7 +81,7 @@ def outcome(pieces: list[bytes], method: bytes = b"GET") -> tuple[int | None, in
     reader = ResponseReader(method, LIMITS)
     try:
         body = b"".join([reader.feed(piece) for piece in pieces])
-    except MalformedResponse:
+    except MalformedMessage:
         return None
     code = None if reader.head is None else reader.head.code
     return code, reader.length, body, reader.finished, reader.persistent
@@ -121,8 +121,8 @@ class ResponseReaderTests(TestCase):
         After an error there is no response, whatever arrives.
         """
         reader = ResponseReader(b"GET", LIMITS)
-        first = self.assertRaises(MalformedResponse, reader.feed, b"x\r\n\r\n")
-        again = self.assertRaises(MalformedResponse, reader.feed, FIVE + b"hello")
+        first = self.assertRaises(MalformedMessage, reader.feed, b"x\r\n\r\n")
+        again = self.assertRaises(MalformedMessage, reader.feed, FIVE + b"hello")
         self.assertEqual((str(again), reader.head, reader.end()), (str(first), None, False))
 
     def test_the_end_of_the_connection(self) -> None:
@@ -176,13 +176,13 @@ class ResponseReaderTests(TestCase):
         for _ in range(1023):
             reader.feed(b"x" * 64)
         self.assertLess(tracemalloc.get_traced_memory()[1], 200_000)
-        self.assertRaises(MalformedResponse, reader.feed, b"x" * 64)
+        self.assertRaises(MalformedMessage, reader.feed, b"x" * 64)
         self.assertLess(tracemalloc.get_traced_memory()[0], 10_000)
 
 
 class HostileInputTests(TestCase):
     """
-    No bytes raise anything but L{MalformedResponse}, and pieces make no difference.
+    No bytes raise anything but L{MalformedMessage}, and pieces make no difference.
     """
 
     def setUp(self) -> None:
