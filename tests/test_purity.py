@@ -39,7 +39,7 @@ PURE = [
         "_connect.socks5",
         *(f"_http.{name}" for name in ("decoding", "failures", "framing", "head", "reading", "request")),
         *(f"_gateway.{name}" for name in ("access_log", "admission", "answers", "counting", "description")),
-        *(f"_gateway.{name}" for name in ("forwarding", "head", "secret", "targets")),
+        *(f"_gateway.{name}" for name in ("forwarding", "head", "reading", "secret", "targets")),
         *(f"_tls.{name}" for name in ("contents", "objections", "pem", "reasons", "remedies")),
         *(f"_tls.{name}" for name in ("log_list", "transparency")),
     )
