@@ -1,0 +1,204 @@
+"""
+The bodies of clients' requests, as the agent takes them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IConsumer
+    from twisted.python.failure import Failure
+
+MAXIMUM_HELD = 64 * 1024
+"""
+Bytes of a body that are kept while nobody takes them; one read more may be.
+"""
+
+
+class Uploader(Protocol):
+    """
+    Who brings the body.
+    """
+
+    def body_wanted(self) -> None:
+        """
+        It is about to be taken.
+        """
+
+    def body_unwanted(self) -> None:
+        """
+        The rest is not wanted.
+        """
+
+    def hold(self) -> None:
+        """
+        Bring nothing until L{release}.
+        """
+
+    def release(self) -> None:
+        """
+        Go on.
+        """
+
+
+@implementer(IBodyProducer)
+class WholeBody:
+    """
+    A body that is there.
+    """
+
+    __slots__ = ("_data", "length")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.length = len(data)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """
+        Hand it over.
+        """
+        consumer.write(self._data)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """
+        Do nothing: all is produced.
+        """
+
+    def resumeProducing(self) -> None:
+        """
+        Do nothing: all is produced.
+        """
+
+    def stopProducing(self) -> None:
+        """
+        Do nothing: all is produced.
+        """
+
+
+@implementer(IBodyProducer)
+class ClientBody:
+    """
+    A body that arrives while it is sent on, no faster than it is taken.
+    """
+
+    __slots__ = (
+        "_busy",
+        "_complete",
+        "_consumer",
+        "_finished",
+        "_held",
+        "_over",
+        "_paused",
+        "_size",
+        "_uploader",
+        "length",
+    )
+
+    def __init__(self, uploader: Uploader, length: int | str) -> None:
+        """
+        @param length: in bytes, or C{UNKNOWN_LENGTH}.
+        """
+        self.length = length
+        self._uploader = uploader
+        self._consumer: IConsumer | None = None
+        self._finished: Deferred[None] = Deferred()
+        self._held: deque[bytes] = deque()
+        self._size = 0
+        self._busy = self._complete = self._over = self._paused = False
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """
+        Begin.
+
+        @return: fires with the end of the body; fails when the client breaks
+            off.
+        """
+        finished = self._finished
+        if not self._over:
+            self._consumer = consumer
+            self._uploader.body_wanted()
+            self._go_on()
+        return finished
+
+    def receive(self, data: bytes) -> None:
+        """
+        Take the next bytes.
+        """
+        if self._over or not data:
+            return
+        self._held.append(data)
+        self._size += len(data)
+        self._go_on()
+
+    def complete(self) -> None:
+        """
+        Everything has arrived.
+        """
+        self._complete = True
+        self._go_on()
+
+    def fail(self, reason: Failure) -> None:
+        """
+        The client has broken off.
+        """
+        if not self._over:
+            self._end()
+            if self._consumer is not None:
+                self._finished.errback(reason)
+
+    def _go_on(self) -> None:
+        """
+        Hand over what is there, one piece after the other: the consumer may
+        pause or stop us meanwhile.
+        """
+        consumer = self._consumer
+        if consumer is not None and not self._busy:
+            self._busy = True
+            while self._held and not self._paused and not self._over:
+                data = self._held.popleft()
+                self._size -= len(data)
+                consumer.write(data)
+            self._busy = False
+        if self._over or self._busy:
+            return
+        if consumer is not None and self._complete and not self._held:
+            self._over = True
+            self._finished.callback(None)
+        elif self._paused or self._size > MAXIMUM_HELD:
+            self._uploader.hold()
+        else:
+            self._uploader.release()
+
+    def _end(self) -> None:
+        self._over = True
+        self._held.clear()
+        self._size = 0
+
+    def pauseProducing(self) -> None:
+        """
+        Take nothing more from the client for now.
+        """
+        self._paused = True
+        self._go_on()
+
+    def resumeProducing(self) -> None:
+        """
+        Go on.
+        """
+        self._paused = False
+        self._go_on()
+
+    def stopProducing(self) -> None:
+        """
+        Drop what is left of it.
+        """
+        if not self._over:
+            self._end()
+            self._uploader.body_unwanted()
