@@ -14,13 +14,12 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import _options
 from .._server_name import ServerName
-from ..errors import InvalidServerName
+from ..errors import ConfigurationError, InvalidServerName
 
 if TYPE_CHECKING:
     from .._discovery.resolv_conf import NameServer
-
-DNS_PORT = 53
 
 LONGEST = 24 * 3600.0
 """
@@ -56,13 +55,9 @@ def name_server(text: str) -> NameServer:
     Read the address and port of a name server; without a port it is 53.
     """
     try:
-        name = ServerName.parse(text)
-    except InvalidServerName as error:
-        raise ArgumentTypeError(f"{text!r} is no address and port: {error.reason}") from error
-    if name.literal is None:
-        # Whoever is asked for addresses cannot be found by asking for one.
-        raise ArgumentTypeError(f"{text!r} is no IP address")
-    return str(name.literal), name.port or DNS_PORT
+        return _options.name_server("dns", text)
+    except ConfigurationError as error:
+        raise ArgumentTypeError(_options.bare_reason(error)) from error
 
 
 def seconds(text: str) -> float:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
+from .._text import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import BinaryIO, TextIO
@@ -46,14 +48,6 @@ class OutputLost(Exception):
         """
         super().__init__(error)
         self.reason = "" if isinstance(error, BrokenPipeError) else error.strerror or type(error).__name__
-
-
-def escaped(text: str) -> str:
-    r"""
-    Write whatever is not visible ASCII, or a space, as Python would in a
-    literal (C{\x1b}).
-    """
-    return "".join(one if " " <= one <= "~" else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 class BodyText:

@@ -10,7 +10,7 @@ import attrs
 from twisted.internet.error import CannotListenError
 
 from .._failures import to_json
-from .console import escaped
+from .._text import escaped
 from .settings import CommandTimedOut, in_time
 from .table import footer, outcome_json, table
 

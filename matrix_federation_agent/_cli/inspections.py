@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from .._failures import error_json
+from .._text import escaped
 from ..errors import Attempt
-from .console import escaped
 from .report import failure_lines, refused_lines, route_head_lines, route_json
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 
+from .._text import escaped
 from .._version import __version__
 from ..errors import ConfigurationError, InvalidURI
 from . import arguments
 from .check import Check
-from .console import PROGRAM, escaped
+from .console import PROGRAM
 from .demo import Demo
 from .request import Request
 from .resolve import Resolve

@@ -10,8 +10,8 @@ import attrs
 
 from .. import _failures
 from .._failures import attempt_json
+from .._text import escaped
 from ..errors import summarised
-from .console import escaped
 from .settings import CommandTimedOut
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from twisted.web.http_headers import Headers
 
 from .._failures import to_json
 from .._reading import pass_on
+from .._text import escaped
 from .._uri import parse_uri
 from ..errors import FederationError, InvalidRequest, InvalidURI
-from .console import BodyText, escaped
+from .console import BodyText
 from .report import failure_json, failure_lines
 from .settings import Settings, in_time
 

@@ -19,8 +19,9 @@ from twisted.logger import (
 )
 from zope.interface import provider
 
+from .._text import escaped
 from ..errors import ConfigurationError, InvalidRequest
-from .console import Console, OutputLost, escaped
+from .console import Console, OutputLost
 from .parser import parse
 from .settings import setting_error
 

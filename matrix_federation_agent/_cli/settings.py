@@ -12,7 +12,8 @@ import attrs
 from .._agent import MatrixFederationAgent
 from .._deadlines import within
 from .._discovery.name_servers import NameServerResolver
-from .._policies import SPECIAL_PURPOSE, AddressPolicy, ProxyPolicy, TrustPolicy
+from .._options import OPTIONS, address_policy, bare_reason, proxy_rule, with_environment
+from .._policies import AddressPolicy, ProxyPolicy, TrustPolicy
 from ..errors import TimedOut
 
 if TYPE_CHECKING:
@@ -27,20 +28,6 @@ if TYPE_CHECKING:
     from ..errors import ConfigurationError, FederationError
 
 T = TypeVar("T")
-
-_OPTIONS = {
-    "ca_files": "--ca-file",
-    "exempt_domains": "--exempt-domain",
-    "exempt_networks": "--exempt-network",
-    "allow": "--allow-network",
-    "deny": "--deny-network",
-    "minimum_tls": "--minimum-tls",
-    "client_certificate": "--client-certificate",
-    "client_key": "--client-key",
-    "ct_log_list": "--ct-log-list",
-    "required_scts": "--required-scts",
-    "rules": "--proxy",
-}
 
 
 class CommandTimedOut(TimedOut):
@@ -83,9 +70,7 @@ class Settings:
             ct_log_list=options.ct_log_list,
             required_scts=options.required_scts,
         )
-        # A denied network of the user's own makes the rule stricter: the
-        # usual ones stay.
-        addresses = AddressPolicy(allow=options.allow_network, deny=[*SPECIAL_PURPOSE, *options.deny_network])
+        addresses = address_policy(options.allow_network, options.deny_network)
         return cls(trust, addresses, options.dns, options.timeout, _proxies(options))
 
     def agent(self, reactor: IReactor) -> MatrixFederationAgent:
@@ -105,18 +90,8 @@ def _proxies(options: Namespace) -> ProxyPolicy:
     Read the rules of the command line, and after them those of the
     environment if they are asked for.
     """
-    given = ProxyPolicy([_rule(text) for text in options.proxy], resolve_here=options.proxy_resolve_here)
-    if not options.proxy_environment:
-        return given
-    return attrs.evolve(given, rules=(*given.rules, *ProxyPolicy.from_environment(os.environ).rules))
-
-
-def _rule(text: str) -> tuple[str, str]:
-    """
-    Split C{PATTERN=URL}; a URL alone is for every host.
-    """
-    pattern, equals, url = text.partition("=")
-    return (pattern, url) if equals and "://" not in pattern else ("*", text)
+    given = ProxyPolicy([proxy_rule(text) for text in options.proxy], resolve_here=options.proxy_resolve_here)
+    return with_environment(given, os.environ) if options.proxy_environment else given
 
 
 async def in_time(
@@ -142,7 +117,7 @@ def setting_error(error: ConfigurationError) -> str:
     """
     Say what is wrong with a setting, in the terms of the command line.
     """
-    option = _OPTIONS.get(error.setting)
+    option = OPTIONS.get(error.setting)
     if option is None:
         return error.reason
-    return f"argument {option}: {error.reason.removeprefix(f'{error.setting}: ')}"
+    return f"argument {option}: {bare_reason(error)}"

@@ -7,8 +7,8 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from .._text import escaped
 from ..errors import FederationError
-from .console import escaped
 from .report import failure_json
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import errno
 from io import BytesIO, StringIO
 
-from matrix_federation_agent._cli.console import BodyText, Console, OutputLost, escaped
+from matrix_federation_agent._cli.console import BodyText, Console, OutputLost
+from matrix_federation_agent._text import escaped
 from tests.case import TestCase
 from tests.cli.kit import Child, MemoryConsole, environment
 
