@@ -1,6 +1,6 @@
 """
-Tests of C{matrix:example.org} as an endpoint string, through Twisted's plugin
-system.
+Tests of what is found through Twisted's plugin system: C{matrix:example.org}
+as an endpoint string, and the gateway.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from twisted.application.service import IServiceMaker
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString, connectProtocol, quoteStringArgument
@@ -18,6 +19,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint, IStreamClientEndp
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.plugin import IPlugin, getPlugins
 from twisted.python.failure import Failure
+from twisted.python.usage import Options
 from zope.interface.verify import verifyObject
 
 from matrix_federation_agent.errors import AddressDenied, CertificateRejected, ConfigurationError, InvalidServerName
@@ -69,6 +71,15 @@ class DropinTests(TestCase):
         (plugin,) = [one for one in getPlugins(IStreamClientEndpointStringParserWithReactor) if one.prefix == "matrix"]
         self.assertTrue(verifyObject(IStreamClientEndpointStringParserWithReactor, plugin))
         self.assertTrue(IPlugin.providedBy(plugin))
+
+    def test_the_gateway_is_found(self) -> None:
+        """
+        There is exactly one maker of gateways, and its options and its service are where it says.
+        """
+        (plugin,) = [one for one in getPlugins(IServiceMaker) if one.tapname == "matrix-federation-gateway"]
+        self.assertTrue(verifyObject(IServiceMaker, plugin))
+        self.assertTrue(IPlugin.providedBy(plugin))
+        self.assertTrue(issubclass(plugin.options, Options))
 
     def test_it_imports_nothing_of_the_package(self) -> None:
         """

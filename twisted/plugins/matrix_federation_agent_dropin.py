@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.application.service import ServiceMaker
 from twisted.internet.interfaces import IStreamClientEndpointStringParserWithReactor
 from twisted.plugin import IPlugin
 from zope.interface import implementer
@@ -32,3 +33,10 @@ class MatrixEndpointParser:
 
 
 matrix_endpoint_parser = MatrixEndpointParser()
+
+gateway = ServiceMaker(
+    "matrix-federation-gateway",
+    "matrix_federation_agent._gateway.tap",
+    "Forwards matrix-federation:// requests of homeservers to other Matrix servers.",
+    "matrix-federation-gateway",
+)
