@@ -1,0 +1,3 @@
+"""
+The package among programs that are not ours; see README.rst.
+"""
