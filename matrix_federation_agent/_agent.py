@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         IHostnameResolver,
         IProtocol,
         IProtocolFactory,
+        IReactorTime,
         IResolver,
     )
     from twisted.python.failure import Failure
@@ -284,6 +285,13 @@ class MatrixFederationAgent:
         @return: fires when nothing is left in the reactor.
         """
         return Deferred.fromCoroutine(self._close())
+
+    @property
+    def clock(self) -> IReactorTime:
+        """
+        What its limits of time go by: the reactor that it was made with.
+        """
+        return self._pool.clock
 
     async def _close(self) -> None:
         self._closed = True

@@ -11,14 +11,14 @@ from pathlib import Path
 from types import ModuleType
 
 import matrix_federation_agent
-from matrix_federation_agent import errors, testing
+from matrix_federation_agent import errors, gateway, testing
 
 from .case import TestCase
 
 CHECKOUT = Path(__file__).parent.parent
 PACKAGE = CHECKOUT / "matrix_federation_agent"
 
-FACADES: tuple[ModuleType, ...] = (matrix_federation_agent, testing)
+FACADES: tuple[ModuleType, ...] = (matrix_federation_agent, gateway, testing)
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

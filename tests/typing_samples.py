@@ -25,6 +25,8 @@ from twisted.internet.interfaces import (
 from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IPolicyForHTTPS, IResponse
+from twisted.web.resource import IResource
+from twisted.web.server import Site
 
 from matrix_federation_agent import (
     AddressPolicy,
@@ -50,6 +52,7 @@ from matrix_federation_agent import (
     read_json,
 )
 from matrix_federation_agent.errors import AddressDenied, Attempt, FederationError, ResolutionFailed
+from matrix_federation_agent.gateway import FederationGateway, Forwarder, GatewayFactory, GatewayPolicy, Secret
 
 
 def settings() -> tuple[TrustPolicy, AddressPolicy, DiscoveryPolicy, ConnectionPolicy]:
@@ -227,3 +230,14 @@ async def failures(agent: MatrixFederationAgent) -> str:
         assert_type(error.attempts, tuple[Attempt, ...])
         return assert_type(error.server_name, str)
     return ""
+
+
+def gateways(agent: MatrixFederationAgent, reactor: Any, root: IResource) -> Site:
+    """A gateway is a resource, beside another or alone, or the factory of a server."""
+    secret = Secret.of(b"secret")
+    FederationGateway(agent, None)  # type: ignore[arg-type]
+    GatewayFactory(agent.clock, Forwarder(reactor, agent, secret, GatewayPolicy(max_requests=5)))
+    gateway = FederationGateway(agent, "secret", GatewayPolicy(), otherwise=root)
+    gateway.forwarder.secret = Secret.load("/etc/gateway/secret")
+    assert_type(gateway.forwarder.drain(), Deferred[None])
+    return Site(FederationGateway(agent, secret))

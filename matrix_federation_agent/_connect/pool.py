@@ -46,6 +46,7 @@ class ConnectionPool:
     wait, or for one that another request has done with, whichever comes
     first; in order of arrival.
 
+    @ivar clock: what its limits of time go by.
     @ivar slots: the connections that may be open in all.
     """
 
@@ -60,7 +61,7 @@ class ConnectionPool:
         """
         @param connection: what speaks HTTP on a connection.
         """
-        self._clock = reactor
+        self.clock = reactor
         self._policy = policy
         self._counters = counters
         self.slots = Slots(policy.total_open_connections, self.make_room)
@@ -109,7 +110,7 @@ class ConnectionPool:
         proved to be the right one.
         """
         try:
-            return await with_body(request, self._clock, self._policy)
+            return await with_body(request, self.clock, self._policy)
         except BaseException:
             self._freed(connection)
             raise
@@ -129,7 +130,7 @@ class ConnectionPool:
         return None
 
     def _is_old(self, connection: HTTPConnection) -> bool:
-        return self._clock.seconds() - connection.born >= self._policy.connection_lifetime
+        return self.clock.seconds() - connection.born >= self._policy.connection_lifetime
 
     def _wait(self, destination: Destination, *, fresh: bool = False) -> Deferred[HTTPConnection]:
         """
