@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import attrs
@@ -74,7 +75,7 @@ def make_chain(kind: str, length: int, *names: str, superfluous: int = 0) -> Cha
 
     @param kind: of the server's key and of those above it.
     @param length: how many certificates are shown.
-    @param names: in the server's certificate.
+    @param names: in the server's certificate; addresses are written as such.
     @param superfluous: bytes of certificates that belong to nothing, and are made of many small parts.
     """
     above = new_key(kind)
@@ -144,9 +145,16 @@ def _leaf_extensions(names: Sequence[str]) -> list[tuple[x509.ExtensionType, boo
         return []
     return [
         (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
-        (x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), False),
+        (x509.SubjectAlternativeName([_alternative(name) for name in names]), False),
         (x509.UnrecognizedExtension(_SCTS, os.urandom(_SCT_BYTES)), False),
     ]
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _crumbs(size: int, signer: _Signer) -> x509.Certificate:

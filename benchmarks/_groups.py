@@ -31,6 +31,7 @@ from matrix_federation_agent.testing._zone import Reply, folded
 
 from ._chains import make_chain
 from ._frame import ROOT
+from ._running import free_port, listens
 
 PLAIN, DELEGATED = "plain", "delegated"
 REFUSED, BLACK_HOLE, SILENT_TCP, SILENT_TLS, SILENT_DNS = "refused", "hole", "silent-tcp", "silent-tls", "silent-dns"
@@ -100,13 +101,6 @@ def full_socket() -> tuple[socket.socket, ...]:
     return (listening, *queued)
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
 class Groups:
     """
     All groups.
@@ -119,7 +113,7 @@ class Groups:
         silent = Factory.forProtocol(Protocol)
         silent.noisy = False
         self._nobody = reactor.listenTCP(0, silent, _BACKLOG, "127.0.0.1").getHost().port
-        self._sound, self._silent = _free_port(), _free_port()
+        self._sound, self._silent = free_port(), free_port()
         self._nginx = self._start_nginx()
         self._name_server = GroupNameServer.new(reactor)
         self._places: dict[str, int | None] = {
@@ -151,7 +145,7 @@ class Groups:
         """
         Tell where everything is, once it is there.
         """
-        while self._nginx.poll() is None and not _listens(self._silent):
+        while self._nginx.poll() is None and not listens(self._silent):
             pass
         ports = [[self._addresses[group], port, real] for group, real in self._places.items() if real for port in PORTS]
         return {
@@ -173,11 +167,6 @@ class Groups:
         for path in self._directory.iterdir():
             path.unlink()
         self._directory.rmdir()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class UntilParentEnds(Protocol):

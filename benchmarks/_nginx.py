@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import attrs
 
 from ._chains import Chain
+from ._running import free_port, listens
 
 VERSION = "/_matrix/federation/v1/version"
 """
@@ -62,7 +62,7 @@ http {
     server { listen unix:@directory@/socket; default_type application/json; location / { return 200 '{}'; } }
     server { listen 127.0.0.1:@status@; location / { stub_status; } }
     server {
-        listen 127.0.0.1:@port@ ssl backlog=4096; default_type application/json; root @directory@/files;
+        @listen@ default_type application/json; root @directory@/files;
         ssl_certificate @directory@/chain.pem; ssl_certificate_key @directory@/key.pem;
         ssl_protocols TLSv1.2 TLSv1.3;
         location = /.well-known/matrix/server {
@@ -131,19 +131,20 @@ def accepted(status: int) -> int:
 
 
 @contextmanager
-def nginx(chain: Chain, *, keep: bool = True) -> Iterator[Nginx]:
+def nginx(chain: Chain, *, keep: bool = True, hosts: Sequence[str] = ("127.0.0.1",)) -> Iterator[Nginx]:
     """
     Run a server.
 
     @param keep: whether it keeps connections open after a response.
+    @param hosts: the addresses of this machine that it listens at, all at the same port.
     """
     with tempfile.TemporaryDirectory(prefix="nginx-") as name:
         directory = Path(name)
-        port, status = _free_port(), _free_port()
+        port, status = free_port(), free_port()
         _prepare(directory, chain)
         settings = {
             "directory": name,
-            "port": port,
+            "listen": " ".join(f"listen {host}:{port} ssl backlog=4096;" for host in hosts),
             "status": status,
             "keepalive": 600 if keep else 0,
             "version": _version_body(),
@@ -153,7 +154,7 @@ def nginx(chain: Chain, *, keep: bool = True) -> Iterator[Nginx]:
         command = ["nginx", "-p", name, "-e", f"{name}/log", "-c", f"{name}/conf"]
         server = subprocess.Popen(command, env={**os.environ, "PATH": path})
         try:
-            while server.poll() is None and not _listens(port):
+            while server.poll() is None and not listens(port):
                 pass
             yield Nginx(directory, port, status, server.pid, _told_version(path))
         finally:
@@ -183,14 +184,3 @@ def _told_version(path: str) -> str:
     command = ["nginx", "-V"]
     told = subprocess.run(command, env={"PATH": path}, stderr=subprocess.PIPE, text=True, check=True).stderr
     return ", ".join(line.removeprefix("nginx version: ") for line in told.splitlines()[:2])
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

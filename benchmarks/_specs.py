@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from . import herd, reconnect, warm
+from . import gateway, herd, reconnect, warm
 from ._contenders import AIOHTTP, EVERYBODY, OURS, PLAIN, SYNAPSE
 from .scale import CLOSED, DEFAULT, FORGETFUL, OPEN
 
@@ -190,6 +190,26 @@ CHARTS: Mapping[str, Chart] = {
         "time until the answer, times what it is without the dead ones",
         [_alone(who, share, goal) for who in ("known", "new") for share, goal in (("p50", 2.0), ("p99", 3.0))],
         "ms",
+    ),
+    "gateway": Chart(
+        "Requests through the gateway",
+        "CPU of the forwarding process, parts of Synapse's worker's",
+        [
+            compared(
+                f"{at_once:,} at once{kept}",
+                {
+                    gateway.GATEWAY: gateway.GATEWAY + kept,
+                    gateway.WORKER: gateway.WORKER + kept,
+                    gateway.ALONE: gateway.ALONE,
+                },
+                gateway.number(at_once, "CPU us"),
+                gateway.WORKER,
+                {gateway.WORKER: 0.5},
+            )
+            for kept in ("", gateway.KEPT)
+            for at_once in gateway.RUNS
+        ],
+        "µs",
     ),
     "scale": Chart(
         "5,000 servers in one process",

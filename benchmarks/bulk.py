@@ -9,14 +9,15 @@ and not kept.
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from ._contenders import AIOHTTP, EVERYBODY, OURS, PLAIN, SYNAPSE, TREQ, be_contender, present
 from ._crowd import crowd
-from ._frame import finish, options, resident_bytes, table
+from ._frame import finish, options, table
 from ._load import Client, Given, Meter, Question, ask_all
+from ._memory import highest, highest_from_now
 from ._nginx import LARGE, LARGE_BYTES, SEND, VERSION
 from ._world import World, contender, reported, tell_ratios, world
 
@@ -50,29 +51,14 @@ async def work(client: Client, given: Given) -> dict[str, Any]:
 async def _watched(given: Given, number: int, prefix: str, transfer: Callable[[], Awaitable[None]]) -> dict[str, Any]:
     meter = Meter(given)
     gc.collect()
-    before = _highest_from_now()
+    before = highest_from_now(os.getpid())
     meter.start()
     await transfer()
     found = meter.stop(number, prefix)
-    found[f"{prefix}MiB"] = max(0, _highest() - before) / 2**20
+    found[f"{prefix}MiB"] = max(0, highest(os.getpid()) - before) / 2**20
     found[f"{prefix}CPU ms"] = found.pop(f"{prefix}CPU us") / 1000
     found[f"{prefix}ms"] = 1000 / found.pop(f"{prefix}requests/s")
     return found
-
-
-def _highest_from_now() -> int:
-    """
-    Let the system forget the highest point, see proc(5).
-
-    @return: bytes that this process holds.
-    """
-    Path("/proc/self/clear_refs").write_text("5", "ascii")
-    return resident_bytes()
-
-
-def _highest() -> int:
-    lines = Path("/proc/self/status").read_text("ascii").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def told(far_side: World) -> dict[str, Any]:

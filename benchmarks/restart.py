@@ -31,6 +31,7 @@ from matrix_federation_agent.stores import RedisStore, SQLiteStore
 from ._discovery import Wired, World, wire
 from ._far_side import CROWD, FarSideProcess
 from ._frame import Contender, Cost, Numbers, Report, be_child, finish, in_child, interleaved, options, table
+from ._running import free_port
 
 NAMES = 10_000
 FETCHED = 200
@@ -162,18 +163,12 @@ async def fetched(reactor: Any, given: Any) -> dict[str, Any]:
     return {**numbers, "lookups": FETCHED, "store failures": 0}
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def _redis(binary: str, directory: str) -> Iterator[int]:
     """
     Run a Redis of our own.
     """
-    port = _free_port()
+    port = free_port()
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:

@@ -11,7 +11,6 @@ sockets, timers, coroutines or Deferreds are left, or memory grows.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import sys
 import tempfile
@@ -26,63 +25,26 @@ import attrs
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater, react
-from twisted.logger import LogEvent, LogLevel, globalLogPublisher
+from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.web.client import FileBodyProducer, PartialDownloadError, ResponseDone, readBody
 from twisted.web.client import ResponseFailed as BodyFailed
 from twisted.web.http import PotentialDataLoss
 
-from matrix_federation_agent import ConnectionPolicy, DiscoveryPolicy, read_body
+from matrix_federation_agent import read_body
 from matrix_federation_agent.errors import FederationError
 from matrix_federation_agent.stores import SQLiteStore
 
 from ._client import our_agent
-from ._frame import resident_bytes
 from ._groups import GroupsProcess
-from ._leftovers import Held, waiting_coroutines, waiting_deferreds
+from ._leftovers import Held, waiting_deferreds
+from ._soaking import CONNECTIONS, DISCOVERY, NAMES, SETTLED, STUCK, Changes, Size, compare, count_left, failures, heed
 from ._unruly import BROKEN, ENDLESS, KINDS, SOUND, SOUND_KINDS
 
 AT_ONCE = 30
-NAMES = 12
 LONGEST = 300_000
 """
-Requests under way at the same time, names in each group, and bytes of the longest body of a sound server.
-"""
-
-CONNECTIONS = ConnectionPolicy(
-    tcp_timeout=1.0,
-    tls_timeout=1.0,
-    connect_timeout=2.5,
-    queue_timeout=5.0,
-    response_timeout=4.0,
-    silence_timeout=1.5,
-    idle_timeout=1.0,
-    connection_lifetime=5.0,
-    open_connections=10,
-    total_open_connections=60,
-    total_idle_connections=30,
-)
-DISCOVERY = DiscoveryPolicy(
-    well_known_timeout=1.5, dns_timeout=2.0, dns_failure_lifetime=0.5, dns_failure_maximum=1.0, max_remembered=100
-)
-STUCK = 30.0
-"""
-Seconds after which a request should have ended, whatever happened: all that it may wait for, one after the other.
-"""
-DISTURBED = 3.0
-"""
-Seconds after the name server's silence, in which names that it did not answer for may still be remembered as failed.
-"""
-SETTLED = 1.0
-GROWTH_BYTES, GROWTH_OBJECTS = 6 * 1024 * 1024, 5000
-"""
-What the process may have grown by in the second half: fragmentation, and remembered names that came and went.
-"""
-
-CHANGES = ("silence", *("certificates", "turncoats", "delegations", "services", "forget", "forget all", "reload") * 7)
-EVERY, SILENCE = 0.5, 2.0
-"""
-Seconds between two changes, and that the name server is silent at most.
+Requests under way at the same time, and bytes of the longest body of a sound server.
 """
 
 
@@ -213,17 +175,15 @@ class Soak:
 
     def __init__(self, reactor: Any, far_side: GroupsProcess, rng: Random, store: Path) -> None:
         self._reactor = reactor
-        self._far_side = far_side
         self._rng = rng
         self.outcomes: Counter[str] = Counter()
         self.wrong: Counter[str] = Counter()
         self.excused = 0
-        self._deaf = False
-        self._last_silence = float("-inf")
         description = far_side.description
         self.agent = our_agent(
             reactor, description, connections=CONNECTIONS, discovery=DISCOVERY, store=SQLiteStore(reactor, store)
         )
+        self._changes = Changes(reactor, self.agent, far_side, rng)
 
     async def run(self, seconds: float) -> None:
         """
@@ -231,7 +191,7 @@ class Soak:
         """
         until = perf_counter() + seconds
         each = [self._keep_asking(until) for _ in range(AT_ONCE)]
-        await gatherResults([Deferred.fromCoroutine(one) for one in (*each, self._keep_changing(until))])
+        await gatherResults([Deferred.fromCoroutine(one) for one in (*each, self._changes.keep_changing(until))])
 
     async def _keep_asking(self, until: float) -> None:
         while perf_counter() < until:
@@ -255,15 +215,9 @@ class Soak:
             self.wrong[f"{plan.kind}, read {plan.reader}, did not end in {STUCK:.0f} s"] += 1
         self.outcomes[outcome] += 1
         if plan.sound and outcome != "200" and not (given_up or plan.reader == "gives up"):
-            excused = self._was_deaf(began)
+            excused = self._changes.deaf_since(began)
             self.excused += excused
             self.wrong[f"a sound server's {plan.kind}, read {plan.reader}, ended in {outcome}"] += not excused
-
-    def _was_deaf(self, began: float) -> bool:
-        """
-        Tell whether the name server was silent while a request was under way, or shortly before.
-        """
-        return self._deaf or began < self._last_silence + DISTURBED
 
     async def _exchange(self, plan: Plan) -> str:
         try:
@@ -291,57 +245,6 @@ class Soak:
         response.deliverBody(slow := _Slow(self._reactor, gives_up=plan.reader == "gives up"))
         return await slow.done
 
-    async def _keep_changing(self, until: float) -> None:
-        while perf_counter() < until:
-            await deferLater(self._reactor, EVERY, lambda: None)
-            await self._change(self._rng.choice(CHANGES))
-
-    async def _change(self, what: str) -> None:
-        if what == "reload":
-            self.agent.reload_trust()
-        elif what == "forget":
-            self.agent.forget(f"n{self._rng.randrange(NAMES)}.{self._rng.choice(SOUND)}.example")
-        elif what == "forget all":
-            self.agent.forget()
-        elif what == "silence":
-            await self._silence()
-        else:
-            self._far_side.tell({"do": what})
-
-    async def _silence(self) -> None:
-        self._deaf = True
-        self._far_side.tell({"do": "silence"})
-        await deferLater(self._reactor, self._rng.uniform(0.1, SILENCE), lambda: None)
-        self._far_side.tell({"do": "speak"})
-        self._deaf, self._last_silence = False, perf_counter()
-
-
-@attrs.frozen
-class _Size:
-    resident: int
-    objects: int
-
-    @classmethod
-    async def at_rest(cls, reactor: Any) -> _Size:
-        await deferLater(reactor, SETTLED, lambda: None)
-        gc.collect()
-        return cls(resident_bytes(), len(gc.get_objects()))
-
-
-def _failures(wrong: Counter[str]) -> Any:
-    """
-    Make an observer to whom everything that is logged as a failure is wrong.
-    """
-
-    def observe(event: LogEvent) -> None:
-        level = event.get("log_level")
-        if event.get("log_failure") is not None or level in (LogLevel.error, LogLevel.critical):
-            failure = event.get("log_failure")
-            shown = failure.getTraceback() if isinstance(failure, Failure) else event.get("log_format")
-            wrong[f"logged: {shown}"[-1500:]] += 1
-
-    return observe
-
 
 async def soak(reactor: Any, far_side: GroupsProcess, seconds: float, seed: int, store: Path) -> Soak:
     """
@@ -351,49 +254,18 @@ async def soak(reactor: Any, far_side: GroupsProcess, seconds: float, seed: int,
     await deferLater(reactor, 0, lambda: None)
     held, deferreds = Held.by(reactor), waiting_deferreds()
     running = Soak(reactor, far_side, Random(seed), store)
-    observer = _failures(running.wrong)
+    observer = failures(running.wrong)
     globalLogPublisher.addObserver(observer)
     await running.run(seconds / 2)
-    half = await _Size.at_rest(reactor)
+    half = await Size.at_rest(reactor)
     await running.run(seconds / 2)
-    whole = await _Size.at_rest(reactor)
+    whole = await Size.at_rest(reactor)
     await running.agent.close()
     await deferLater(reactor, SETTLED, lambda: None)
-    _count(running.wrong, Held.by(reactor).since(held), waiting_deferreds() - deferreds)
-    _compare(running.wrong, half, whole)
+    count_left(running.wrong, Held.by(reactor).since(held), waiting_deferreds() - deferreds)
+    compare(running.wrong, half, whole)
     globalLogPublisher.removeObserver(observer)
     return running
-
-
-def _count(wrong: Counter[str], held: dict[str, int], deferreds: int) -> None:
-    """
-    Find what is left.
-    """
-    left = {**{what: number for what, number in held.items() if number > 0}, **Counter(waiting_coroutines())}
-    if deferreds > 0:
-        left["Deferreds"] = deferreds
-    for what, number in left.items():
-        wrong[f"left: {what}"] += number
-    print(f"left: {left or 'nothing'}")
-
-
-def _compare(wrong: Counter[str], half: _Size, whole: _Size) -> None:
-    """
-    Find what has grown.
-    """
-    resident, objects = whole.resident - half.resident, whole.objects - half.objects
-    print(f"grown in the second half: {resident / 1024:,.0f} KiB of {half.resident / 1024:,.0f}, {objects:,} objects")
-    if resident > GROWTH_BYTES or objects > GROWTH_OBJECTS:
-        wrong[f"grown by {resident} bytes and {objects} objects"] += 1
-
-
-def _heed(wrong: Counter[str], last_words: str) -> None:
-    """
-    Find what went to servers that nobody should have believed.
-    """
-    told = json.loads(last_words)
-    print(f"{told['shown false']:,} handshakes with a certificate of somebody else")
-    wrong["a server with a certificate of somebody else heard a request"] += told["believed"]
 
 
 def _say(running: Soak, seed: int) -> None:
@@ -419,7 +291,7 @@ def main() -> None:
     async def run(reactor: Any) -> None:
         with GroupsProcess("benchmarks._unruly") as far_side, tempfile.TemporaryDirectory() as directory:
             found.append(await soak(reactor, far_side, chosen.seconds, chosen.seed, Path(directory) / "store"))
-        _heed(found[0].wrong, far_side.last_words)
+        heed(found[0].wrong, far_side.last_words)
         _say(found[0], chosen.seed)
         if chosen.json is not None:
             numbers = {"seed": chosen.seed, "outcomes": found[0].outcomes, "wrong": found[0].wrong}

@@ -1,0 +1,280 @@
+"""
+A gateway at load, with servers behind it that do everything wrong, and clients in front that do.
+
+Who is asked for what, how clients behave, and what changes meanwhile, is drawn at random from a seed. It fails, with
+the reasons and a status that is not 0, when a body that broke off looks whole; when a sound server's answer does not
+arrive whole at a client that behaves; when a wrong secret gets anything but a refusal, or the right one 401; when
+something does not end, or anything is logged as a failure; and when connections, timers, coroutines or Deferreds are
+left, or memory grows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from random import Random, SystemRandom
+from time import perf_counter
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import deferLater, react
+from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
+
+from matrix_federation_agent._gateway.factory import GatewayFactory
+from matrix_federation_agent._gateway.forwarder import Forwarder
+from matrix_federation_agent._gateway.secret import Secret
+from matrix_federation_agent._policies import GatewayPolicy
+from matrix_federation_agent.stores import SQLiteStore
+
+from ._client import our_agent
+from ._groups import GroupsProcess
+from ._leftovers import Held, waiting_deferreds
+from ._raw_http import SECRET, Reply
+from ._soaking import CONNECTIONS, DISCOVERY, SETTLED, STUCK, Changes, Size, compare, count_left, failures, heed
+from ._visits import DRIPS, LATE, SLOWLY, Outcome, Visit, outcome_of
+
+CLIENTS = 40
+POLICY = GatewayPolicy(
+    max_connections=38,
+    max_requests=34,
+    max_requests_per_destination=6,
+    head_timeout=1.0,
+    idle_timeout=1.0,
+    body_grace=1.0,
+    minimum_rate=1000.0,
+    write_timeout=1.5,
+    response_timeout=4.0,
+    retry_after=1,
+)
+"""
+Limits that are met now and then: there are more clients than may be served.
+"""
+
+PIECES, PAUSE = 8, 0.05
+"""
+In how many pieces a client sends that drips, and the seconds between two of them.
+"""
+
+
+class _Client(Protocol):
+    """
+    One connection to the gateway.
+    """
+
+    def __init__(self, reactor: Any, visit: Visit) -> None:
+        self._reactor = reactor
+        self._visit = visit
+        self._timers: list[Any] = []
+        self._reply = Reply(keeps=False)
+        self._answered: Deferred[Outcome] = Deferred()
+        self.lost: Deferred[None] = Deferred()
+
+    def ask(self, *, last: bool) -> Deferred[Outcome]:
+        """
+        Send a request as this client does, and wait for the end of its answer, or of the connection.
+        """
+        self._reply, self._answered = Reply(keeps=False), Deferred()
+        data = self._visit.written(last=last)
+        step = -(-len(data) // PIECES) if self._visit.manner == DRIPS else len(data)
+        for number, start in enumerate(range(0, len(data), step)):
+            self._later(number * PAUSE, self.write, data[start : start + step])
+        if self._visit.manner == LATE:
+            self.stop()
+            self._later(2 * POLICY.write_timeout, self.go_on)
+        return self._answered
+
+    def _later(self, seconds: float, what: Any, *arguments: object) -> None:
+        if seconds:
+            self._timers = [timer for timer in self._timers if timer.active()]
+            self._timers.append(self._reactor.callLater(seconds, what, *arguments))
+        else:
+            what(*arguments)
+
+    def connectionMade(self) -> None:
+        """
+        What there is to be done with it.
+        """
+        transport: Any = self.transport
+        self.write, self.leave = transport.write, transport.abortConnection
+        self.stop, self.go_on = transport.pauseProducing, transport.resumeProducing
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Read on, and rest, if it is slow.
+        """
+        self._reply.feed(data)
+        if self._reply.complete:
+            self._tell()
+        elif self._visit.manner == SLOWLY:
+            self.stop()
+            self._later(0.02, self.go_on)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        This is the end of every answer.
+        """
+        for timer in self._timers:
+            if timer.active():
+                timer.cancel()
+        self._reply.end()
+        self._tell()
+        self.lost.callback(None)
+
+    def _tell(self) -> None:
+        if not self._answered.called:
+            self._answered.callback(outcome_of(self._reply))
+
+
+class GatewaySoak:
+    """
+    The gateway, the load, and what became of it.
+
+    @ivar outcomes: how often requests ended in each way, as clients see it.
+    @ivar wrong: what should not have happened.
+    @ivar excused: requests to sound servers that failed about the time of a silence of the name server.
+    """
+
+    def __init__(self, reactor: Any, far_side: GroupsProcess, rng: Random, store: Path) -> None:
+        self._reactor = reactor
+        self._rng = rng
+        self.outcomes: Counter[str] = Counter()
+        self.wrong: Counter[str] = Counter()
+        self.excused = 0
+        self.agent = our_agent(
+            reactor,
+            far_side.description,
+            connections=CONNECTIONS,
+            discovery=DISCOVERY,
+            store=SQLiteStore(reactor, store),
+        )
+        self._changes = Changes(reactor, self.agent, far_side, rng)
+        self.forwarder = Forwarder(reactor, self.agent, Secret.of(SECRET.encode("ascii")), POLICY)
+        self.factory = GatewayFactory(reactor, self.forwarder)
+        self._port = reactor.listenTCP(0, self.factory, 1024, "127.0.0.1")
+
+    async def run(self, seconds: float) -> None:
+        """
+        Keep coming, until the time is over and all has ended.
+        """
+        until = perf_counter() + seconds
+        each = [self._keep_coming(until) for _ in range(CLIENTS)]
+        await gatherResults([Deferred.fromCoroutine(one) for one in (*each, self._changes.keep_changing(until))])
+
+    async def close(self) -> None:
+        """
+        End the gateway as a service does.
+        """
+        await self._port.stopListening()
+        self.factory.drain()
+        await self.forwarder.drain()
+        await self.agent.close()
+
+    async def _keep_coming(self, until: float) -> None:
+        where = TCP4ClientEndpoint(self._reactor, "127.0.0.1", self._port.getHost().port)
+        while perf_counter() < until:
+            visit = Visit.draw(self._rng)
+            client = await connectProtocol(where, _Client(self._reactor, visit))
+            for left in reversed(range(visit.requests)):
+                if client.lost.called or not await self._asked(client, visit, last=not left):
+                    break
+            client.leave()
+            await client.lost
+
+    async def _asked(self, client: _Client, visit: Visit, *, last: bool) -> bool:
+        """
+        Send one request.
+
+        @return: whether another one may follow.
+        """
+        began = perf_counter()
+        timer = self._reactor.callLater(STUCK if visit.patience is None else visit.patience, client.leave)
+        outcome = await client.ask(last=last)
+        left = not timer.active()
+        if not left:
+            timer.cancel()
+        elif visit.patience is None:
+            self.wrong[f"{visit.kind}, {visit.manner}, did not end in {STUCK:.0f} s"] += 1
+        self._judge(visit, outcome, began, left=left)
+        return outcome is not None and outcome[0] == 200
+
+    def _judge(self, visit: Visit, outcome: Outcome, began: float, *, left: bool) -> None:
+        shown = "left" if left else "no whole answer" if outcome is None else str(outcome[0])
+        self.outcomes[shown] += 1
+        objection = "" if left else visit.objection(outcome)
+        # Who is too many is told so.
+        if visit.sound and shown not in ("200", "503", "left") and not objection:
+            objection = f"a sound server's ended in {shown}"
+        if objection and visit.sound and self._changes.deaf_since(began):
+            self.excused += 1
+        elif objection:
+            self.wrong[f"{visit.kind} of {visit.name.split('.')[1]}, {visit.manner}, {visit.sent}: {objection}"] += 1
+
+
+async def soak(reactor: Any, far_side: GroupsProcess, seconds: float, seed: int, store: Path) -> GatewaySoak:
+    """
+    Run all of it.
+    """
+    # Before it has turned once, the reactor is not complete.
+    await deferLater(reactor, 0, lambda: None)
+    held, deferreds = Held.by(reactor), waiting_deferreds()
+    running = GatewaySoak(reactor, far_side, Random(seed), store)
+    observer = failures(running.wrong)
+    globalLogPublisher.addObserver(observer)
+    await running.run(seconds / 2)
+    half = await Size.at_rest(reactor)
+    await running.run(seconds / 2)
+    whole = await Size.at_rest(reactor)
+    left = {
+        "requests under way": running.forwarder.under_way(),
+        "connections of clients": running.factory.connections.open,
+    }
+    await running.close()
+    await deferLater(reactor, SETTLED, lambda: None)
+    count_left(running.wrong, {**Held.by(reactor).since(held), **left}, waiting_deferreds() - deferreds)
+    compare(running.wrong, half, whole)
+    globalLogPublisher.removeObserver(observer)
+    return running
+
+
+def _say(running: GatewaySoak, seed: int) -> None:
+    for outcome, number in running.outcomes.most_common():
+        print(f"{number:7,}  {outcome}")
+    print(f"{running.outcomes.total():7,}  requests, {running.excused} excused by a silent name server; seed {seed}")
+    for what, number in (+running.wrong).most_common():
+        print(f"WRONG, {number} times: {what}", file=sys.stderr)
+
+
+def main() -> None:
+    """
+    Run it; the status is 1 when something is wrong.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(2**32))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write how often requests ended in each way")
+    chosen = parser.parse_args()
+    print(f"seed {chosen.seed}", flush=True)
+
+    async def run(reactor: Any) -> None:
+        with GroupsProcess("benchmarks._unruly") as far_side, tempfile.TemporaryDirectory() as directory:
+            found = await soak(reactor, far_side, chosen.seconds, chosen.seed, Path(directory) / "store")
+        heed(found.wrong, far_side.last_words)
+        _say(found, chosen.seed)
+        if chosen.json is not None:
+            numbers = {"seed": chosen.seed, "outcomes": found.outcomes, "wrong": found.wrong}
+            chosen.json.write_text(json.dumps(numbers, indent=1) + "\n", "utf-8")
+        if found.wrong.total():
+            raise SystemExit(1)
+
+    react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
+
+
+if __name__ == "__main__":
+    main()
