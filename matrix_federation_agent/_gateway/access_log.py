@@ -18,12 +18,6 @@ Characters of a path, as it is shown.
 """
 
 _MAXIMUM_METHOD = 20
-_LINE = (
-    "peer={peer} method={method} server_name={server_name} path={path} code={code} outcome={outcome}"
-    " received={received} sent={sent} seconds={seconds:.3f}"
-)
-_PHASE = " phase={phase}"
-_REASON = " reason={reason}"
 # RFC 3986, section 3: the query and the fragment come last.
 _PATH_ENDS = re.compile(rb"[?#]")
 
@@ -66,19 +60,29 @@ def log_request(record: Record) -> None:
     """
     Write the line of a request; its parts are fields of the event too.
     """
+    method = printable(record.method.decode("latin-1")[:_MAXIMUM_METHOD])
+    path = printable(record.path.decode("latin-1"))[:MAXIMUM_PATH]
+    reason = printable(record.reason)
+    line = (
+        f"peer={record.peer} method={method} server_name={record.server_name} path={path} code={record.code}"
+        f" outcome={record.outcome} received={record.received} sent={record.sent} seconds={record.seconds:.3f}"
+        f"{record.phase and f' phase={record.phase}'}{reason and f' reason={reason}'}"
+    )
     _log.info(
-        _LINE + _PHASE * bool(record.phase) + _REASON * bool(record.reason),
+        # A format with a dozen fields takes Twisted three times as long as all of this.
+        "{line}",
+        line=line,
         peer=record.peer,
-        method=printable(record.method.decode("latin-1")[:_MAXIMUM_METHOD]),
+        method=method,
         server_name=record.server_name,
-        path=printable(record.path.decode("latin-1"))[:MAXIMUM_PATH],
+        path=path,
         code=record.code,
         outcome=record.outcome,
         phase=record.phase,
         received=record.received,
         sent=record.sent,
         seconds=record.seconds,
-        reason=printable(record.reason),
+        reason=reason,
     )
 
 
