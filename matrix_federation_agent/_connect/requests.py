@@ -12,7 +12,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 from .._http.connection import Request
 from .._http.head import TOKEN_BYTES
 from .._http.request import request_head
-from .._http.sending import collected
+from .._http.sending import WholeBody, collected
 from ..errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -62,7 +62,13 @@ class RequestWriter:
             head = request_head(method, target, host, self.user_agent, headers, length)
         except ValueError as error:
             raise InvalidRequest(asked, str(error)) from error
-        return Request(asked, method, head, b"" if producer is None else producer, uri, headers)
+        return Request(asked, method, head, _body(producer), uri, headers)
+
+
+def _body(producer: IBodyProducer | None) -> bytes | IBodyProducer:
+    if producer is None:
+        return b""
+    return producer.content if isinstance(producer, WholeBody) else producer
 
 
 async def with_body(request: Request, clock: IReactorTime, policy: ConnectionPolicy) -> Request:

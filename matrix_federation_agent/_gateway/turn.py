@@ -18,13 +18,14 @@ from .._http.decoding import body_decoder
 from .._http.failures import words
 from .._http.framing import persists
 from .._http.head import HeadLimits, MalformedMessage
+from .._http.sending import WholeBody
 from .._http.watch import Deadline
 from ..errors import FederationError
 from .answers import Answer, deadline, late_body, malformed, too_large
 from .reading import Refused, expects_continue
 from .refusals import answer_to
 from .relay import Relay
-from .upload import ClientBody, WholeBody
+from .upload import ClientBody
 from .writing import CONTINUE, Framing, connection_line, framing, written
 
 if TYPE_CHECKING:

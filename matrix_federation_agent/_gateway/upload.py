@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
@@ -44,41 +44,6 @@ class Uploader(Protocol):
     def release(self) -> None:
         """
         Go on.
-        """
-
-
-@implementer(IBodyProducer)
-class WholeBody:
-    """
-    A body that is there.
-    """
-
-    __slots__ = ("_data", "length")
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.length = len(data)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        """
-        Hand it over.
-        """
-        consumer.write(self._data)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """
-        Do nothing: all is produced.
-        """
-
-    def resumeProducing(self) -> None:
-        """
-        Do nothing: all is produced.
-        """
-
-    def stopProducing(self) -> None:
-        """
-        Do nothing: all is produced.
         """
 
 

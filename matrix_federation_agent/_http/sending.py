@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.iweb import UNKNOWN_LENGTH
+from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
 from .._deadlines import within
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted.internet.interfaces import IProducer, IReactorTime
-    from twisted.web.iweb import IBodyProducer
 
     from .._connect.handshake import BoundedTLSTransport
     from ..errors import FederationError
@@ -36,6 +35,43 @@ class WrongLength(Exception):
     """
     A producer brought more or less than it said.
     """
+
+
+@implementer(IBodyProducer)
+class WholeBody:
+    """
+    A body that is there: it goes out with the head, without being produced.
+
+    @ivar length: in bytes.
+    """
+
+    __slots__ = ("content", "length")
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.length = len(content)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """
+        Hand it over.
+        """
+        consumer.write(self.content)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """
+        Do nothing: all is produced.
+        """
+
+    def resumeProducing(self) -> None:
+        """
+        Do nothing: all is produced.
+        """
+
+    def stopProducing(self) -> None:
+        """
+        Do nothing: all is produced.
+        """
 
 
 async def collected(producer: IBodyProducer, asked: str, clock: IReactorTime, seconds: float) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from matrix_federation_agent._connect.requests import RequestWriter, require_method
+from matrix_federation_agent._http.sending import WholeBody
 from matrix_federation_agent.errors import InvalidRequest
 from tests.case import TestCase
 from tests.http.kit import Producer
@@ -42,6 +43,15 @@ class RequestWriterTests(TestCase):
         for length in (-1, None, 5.0, "5", b"5"):
             with self.assertRaisesRegex(InvalidRequest, "neither known nor unknown"):
                 self.written(length)
+
+    def test_a_body_that_is_there(self) -> None:
+        """
+        It is not produced first.
+        """
+        written = RequestWriter(b"agent").written(
+            "ex.com", b"ex.com", b"PUT", b"matrix-federation://ex.com/", b"/", None, WholeBody(b"abc")
+        )
+        self.assertEqual((written.body, b"\r\nContent-Length: 3\r\n" in written.head), (b"abc", True))
 
 
 class MethodTests(TestCase):

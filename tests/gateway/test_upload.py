@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface.verify import verifyObject
 
-from matrix_federation_agent._gateway.upload import MAXIMUM_HELD, ClientBody, WholeBody
+from matrix_federation_agent._gateway.upload import MAXIMUM_HELD, ClientBody
 from tests.case import TestCase
 
 
@@ -63,23 +63,6 @@ class Consumer:
         self.taken.append(data)
         if self.then and self.body is not None:
             getattr(self.body, self.then)()
-
-
-class WholeBodyTests(TestCase):
-    """
-    L{WholeBody}.
-    """
-
-    def test_produced(self) -> None:
-        """
-        It is handed over at once, and its length is known.
-        """
-        body, consumer = WholeBody(b"abc"), Consumer()
-        verifyObject(IBodyProducer, body)
-        for ask in (body.pauseProducing, body.resumeProducing, body.stopProducing):
-            ask()
-        self.successResultOf(body.startProducing(consumer))  # type: ignore[arg-type]
-        self.assertEqual((consumer.taken, body.length), ([b"abc"], 3))
 
 
 class ClientBodyTests(TestCase):

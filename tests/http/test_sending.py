@@ -13,11 +13,30 @@ from twisted.web.client import FileBodyProducer
 from twisted.web.iweb import IBodyProducer
 from zope.interface.verify import verifyObject
 
-from matrix_federation_agent._http.sending import Measured, collected
+from matrix_federation_agent._http.sending import Measured, WholeBody, collected
 from matrix_federation_agent.errors import ResponseFailed, TimedOut
 from tests.case import TestCase
 
 from .kit import Producer
+
+
+class WholeBodyTests(TestCase):
+    """
+    L{WholeBody}.
+    """
+
+    def test_produced(self) -> None:
+        """
+        It is handed over at once, and its length is known.
+        """
+        body, taken = WholeBody(b"abc"), list[bytes]()
+        verifyObject(IBodyProducer, body)
+        for ask in (body.pauseProducing, body.resumeProducing, body.stopProducing):
+            ask()
+        measured = Measured(body, taken.append)
+        measured.start()
+        self.successResultOf(measured.finished)
+        self.assertEqual((taken, body.length), ([b"abc"], 3))
 
 
 class CollectingTests(TestCase):
