@@ -4,6 +4,8 @@ What C{twist matrix-federation-gateway} runs; the plugin names this module.
 
 from __future__ import annotations
 
+import gc
+
 from .._text import escaped
 from ..errors import ConfigurationError
 from .assembly import gateway_service
@@ -28,6 +30,9 @@ class GatewayProcess(GatewayService):
             super().startService()
         except ConfigurationError as error:
             raise _unusable(error) from error
+        # What is there by now stays: full collections, which pause every request, need not look at it.
+        gc.collect()
+        gc.freeze()
 
 
 def makeService(options: GatewayOptions) -> GatewayService:
