@@ -4,7 +4,6 @@ One request of a client, from its head to the last byte of its answer.
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import fail
@@ -206,6 +205,8 @@ class Turn:
         rest = self._conclude_body(decoder) if decoder.finished else b""
         if not self._unwanted:
             self._hand_on(content)
+        if self._decoder is None:
+            self._client.hasten()
         return rest
 
     def _hand_on(self, content: bytes) -> None:
@@ -229,6 +230,9 @@ class Turn:
             length = self._end if isinstance(self._end, int) else UNKNOWN_LENGTH
             self._upload = upload = ClientBody(self, length)
             upload.receive(content)
+            if self._continue:
+                # Who waits for leave is not late; that is given once the remote is reached.
+                self.hold()
             self._send(upload)
 
     def _send(self, body: WholeBody | ClientBody | None) -> None:
@@ -268,6 +272,7 @@ class Turn:
         if self._held_since is None and not self._over:
             self._held_since = self._clock.seconds()
             self._client.adjust_reading()
+            self._client.hasten()
 
     def release(self) -> None:
         """
@@ -429,15 +434,14 @@ class Turn:
         """
         Tell what has to happen next.
         """
-        found = []
         policy = self._policy
         if self._decoder is not None and not self._unwanted and self._held_since is None:
             seconds = policy.body_grace + self._received / policy.minimum_rate
-            found.append(Deadline(self._asked + self._held_time + seconds, seconds, _SLOW_BODY))
+            return Deadline(self._asked + self._held_time + seconds, seconds, _SLOW_BODY)
         if self._sending is not None:
-            seconds = policy.response_timeout
-            found.append(Deadline(self._moved + seconds, seconds, _NO_RESPONSE))
-        return min(found, key=attrgetter("when"), default=None)
+            # The remote is waited for once the client is not.
+            return Deadline(self._moved + policy.response_timeout, policy.response_timeout, _NO_RESPONSE)
+        return None
 
     def give_up(self, late: Deadline) -> None:
         """
