@@ -943,7 +943,7 @@ class ClosingTests(TestCase):
         pooling = Pooling()
         pooling.pool.close()
         pooling.send()
-        self.assertEqual((pooling.told, pooling.dialer.made), (["/ ConnectionFailed"], []))
+        self.assertEqual((pooling.told, pooling.dialer.made), (["/ AgentClosed"], []))
 
     def test_an_attempt_that_cannot_be_given_up(self) -> None:
         """
