@@ -5,15 +5,21 @@ left.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import json
+import sys
+import tempfile
 from collections import Counter
-from random import Random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random, SystemRandom
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
-from twisted.internet.task import deferLater
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater, react
 from twisted.logger import LogEvent, LogLevel
 from twisted.python.failure import Failure
 
@@ -178,3 +184,55 @@ def heed(wrong: Counter[str], last_words: str) -> None:
     told = json.loads(last_words)
     print(f"{told['shown false']:,} handshakes with a certificate of somebody else")
     wrong["a server with a certificate of somebody else heard a request"] += told["believed"]
+
+
+class Soaked(Protocol):
+    """
+    What a soak found.
+
+    @ivar outcomes: how often requests ended in each way.
+    @ivar wrong: what should not have happened.
+    @ivar excused: requests that failed about the time of a silence of the name server.
+    """
+
+    outcomes: Counter[str]
+    wrong: Counter[str]
+    excused: int
+
+
+Soaking = Callable[[Any, GroupsProcess, float, int, Path], Awaitable[Soaked]]
+
+
+def run_soak(description: str | None, soak: Soaking) -> None:
+    """
+    Run a soak as the command line says.
+
+    @raise SystemExit: with status 1 when something is wrong.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(2**32))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write how often requests ended in each way")
+    chosen = parser.parse_args()
+    print(f"seed {chosen.seed}", flush=True)
+    react(lambda reactor: Deferred.fromCoroutine(_run(reactor, soak, chosen)))
+
+
+async def _run(reactor: Any, soak: Soaking, chosen: argparse.Namespace) -> None:
+    with GroupsProcess("benchmarks._unruly") as far_side, tempfile.TemporaryDirectory() as directory:
+        found = await soak(reactor, far_side, chosen.seconds, chosen.seed, Path(directory) / "store")
+    heed(found.wrong, far_side.last_words)
+    _say(found, chosen.seed)
+    if chosen.json is not None:
+        numbers = {"seed": chosen.seed, "outcomes": found.outcomes, "wrong": found.wrong}
+        chosen.json.write_text(json.dumps(numbers, indent=1) + "\n", "utf-8")
+    if found.wrong.total():
+        raise SystemExit(1)
+
+
+def _say(found: Soaked, seed: int) -> None:
+    for outcome, number in found.outcomes.most_common():
+        print(f"{number:7,}  {outcome}")
+    print(f"{found.outcomes.total():7,}  requests, {found.excused} excused by a silent name server; seed {seed}")
+    for what, number in (+found.wrong).most_common():
+        print(f"WRONG, {number} times: {what}", file=sys.stderr)

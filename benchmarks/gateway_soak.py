@@ -10,20 +10,16 @@ left, or memory grows.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 from time import perf_counter
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.task import deferLater, react
+from twisted.internet.task import deferLater
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
@@ -37,7 +33,7 @@ from ._client import our_agent
 from ._groups import GroupsProcess
 from ._leftovers import Held, waiting_deferreds
 from ._raw_http import SECRET, Reply
-from ._soaking import CONNECTIONS, DISCOVERY, SETTLED, STUCK, Changes, Size, compare, count_left, failures, heed
+from ._soaking import CONNECTIONS, DISCOVERY, SETTLED, STUCK, Changes, Size, compare, count_left, failures, run_soak
 from ._visits import DRIPS, LATE, SLOWLY, Outcome, Visit, outcome_of
 
 CLIENTS = 40
@@ -243,38 +239,5 @@ async def soak(reactor: Any, far_side: GroupsProcess, seconds: float, seed: int,
     return running
 
 
-def _say(running: GatewaySoak, seed: int) -> None:
-    for outcome, number in running.outcomes.most_common():
-        print(f"{number:7,}  {outcome}")
-    print(f"{running.outcomes.total():7,}  requests, {running.excused} excused by a silent name server; seed {seed}")
-    for what, number in (+running.wrong).most_common():
-        print(f"WRONG, {number} times: {what}", file=sys.stderr)
-
-
-def main() -> None:
-    """
-    Run it; the status is 1 when something is wrong.
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(2**32))
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write how often requests ended in each way")
-    chosen = parser.parse_args()
-    print(f"seed {chosen.seed}", flush=True)
-
-    async def run(reactor: Any) -> None:
-        with GroupsProcess("benchmarks._unruly") as far_side, tempfile.TemporaryDirectory() as directory:
-            found = await soak(reactor, far_side, chosen.seconds, chosen.seed, Path(directory) / "store")
-        heed(found.wrong, far_side.last_words)
-        _say(found, chosen.seed)
-        if chosen.json is not None:
-            numbers = {"seed": chosen.seed, "outcomes": found.outcomes, "wrong": found.wrong}
-            chosen.json.write_text(json.dumps(numbers, indent=1) + "\n", "utf-8")
-        if found.wrong.total():
-            raise SystemExit(1)
-
-    react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
-
-
 if __name__ == "__main__":
-    main()
+    run_soak(__doc__, soak)

@@ -10,21 +10,17 @@ sockets, timers, coroutines or Deferreds are left, or memory grows.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-import tempfile
 from collections import Counter
 from io import BytesIO
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 from time import perf_counter
 from typing import Any
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.task import deferLater, react
+from twisted.internet.task import deferLater
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.web.client import FileBodyProducer, PartialDownloadError, ResponseDone, readBody
@@ -38,7 +34,19 @@ from matrix_federation_agent.stores import SQLiteStore
 from ._client import our_agent
 from ._groups import GroupsProcess
 from ._leftovers import Held, waiting_deferreds
-from ._soaking import CONNECTIONS, DISCOVERY, NAMES, SETTLED, STUCK, Changes, Size, compare, count_left, failures, heed
+from ._soaking import (
+    CONNECTIONS,
+    DISCOVERY,
+    NAMES,
+    SETTLED,
+    STUCK,
+    Changes,
+    Size,
+    compare,
+    count_left,
+    failures,
+    run_soak,
+)
 from ._unruly import BROKEN, ENDLESS, KINDS, SOUND, SOUND_KINDS
 
 AT_ONCE = 30
@@ -268,39 +276,5 @@ async def soak(reactor: Any, far_side: GroupsProcess, seconds: float, seed: int,
     return running
 
 
-def _say(running: Soak, seed: int) -> None:
-    for outcome, number in running.outcomes.most_common():
-        print(f"{number:7,}  {outcome}")
-    print(f"{running.outcomes.total():7,}  requests, {running.excused} excused by a silent name server; seed {seed}")
-    for what, number in (+running.wrong).most_common():
-        print(f"WRONG, {number} times: {what}", file=sys.stderr)
-
-
-def main() -> None:
-    """
-    Run it; the status is 1 when something is wrong.
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(2**32))
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write how often requests ended in each way")
-    chosen = parser.parse_args()
-    print(f"seed {chosen.seed}", flush=True)
-    found: list[Soak] = []
-
-    async def run(reactor: Any) -> None:
-        with GroupsProcess("benchmarks._unruly") as far_side, tempfile.TemporaryDirectory() as directory:
-            found.append(await soak(reactor, far_side, chosen.seconds, chosen.seed, Path(directory) / "store"))
-        heed(found[0].wrong, far_side.last_words)
-        _say(found[0], chosen.seed)
-        if chosen.json is not None:
-            numbers = {"seed": chosen.seed, "outcomes": found[0].outcomes, "wrong": found[0].wrong}
-            chosen.json.write_text(json.dumps(numbers, indent=1) + "\n", "utf-8")
-        if found[0].wrong.total():
-            raise SystemExit(1)
-
-    react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
-
-
 if __name__ == "__main__":
-    main()
+    run_soak(__doc__, soak)
