@@ -23,5 +23,5 @@ def synapse_python(given: argparse.Namespace) -> str:
     python = directory / "bin" / "python"
     if not python.exists():
         venv.create(directory, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "matrix-synapse"], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "matrix-synapse[redis]"], check=True)
     return str(python.absolute())
