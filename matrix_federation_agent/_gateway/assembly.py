@@ -5,6 +5,7 @@ The parts of a gateway, put together as its configuration says.
 from __future__ import annotations
 
 import stat
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,9 +80,15 @@ def load_secret(path: str) -> Secret:
     @raise ConfigurationError: when it cannot be used.
     """
     secret = Secret.load(path)
-    if Path(path).stat().st_mode & stat.S_IROTH:
-        _log.warn("every user of this host can read the secret in {path}: chmod o= helps", path=path)
+    _warn_of_readers("the secret", path)
     return secret
+
+
+def _warn_of_readers(what: str, path: str) -> None:
+    # It was there a moment ago.
+    with suppress(OSError):
+        if Path(path).stat().st_mode & stat.S_IROTH:
+            _log.warn("every user of this host can read {what} in {path}: chmod o= helps", what=what, path=path)
 
 
 def server_endpoint(reactor: IReactor, description: str) -> IStreamServerEndpoint:
@@ -93,7 +100,9 @@ def server_endpoint(reactor: IReactor, description: str) -> IStreamServerEndpoin
     try:
         endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
     except Exception as error:
-        raise ConfigurationError.of("listen", f"{description!r} is no server endpoint: {_words(error)}") from error
+        missing = description.startswith("systemd:") and isinstance(error, LookupError)
+        words = "systemd has handed over no such socket" if missing else _words(error)
+        raise ConfigurationError.of("listen", f"{description!r} is no server endpoint: {words}") from error
     return endpoint
 
 
@@ -104,8 +113,21 @@ def open_store(reactor: IReactor, settings: StoreSettings) -> IDiscoveryStore | 
     @raise ConfigurationError: when it cannot be used.
     """
     if settings.sqlite is not None:
-        return SQLiteStore(reactor, settings.sqlite, settings.sqlite_limit)
+        return SQLiteStore(reactor, _place_of_file(settings.sqlite), settings.sqlite_limit)
     return None if settings.redis is None else _redis(reactor, settings.redis, settings)
+
+
+def _place_of_file(path: str) -> str:
+    """
+    Check where a file is, or is to be made: the store itself would only warn,
+    and that with the first request.
+    """
+    place = Path(path)
+    if place.is_dir():
+        raise ConfigurationError.of("sqlite", f"{path!r} is a folder")
+    if not place.parent.is_dir():
+        raise ConfigurationError.of("sqlite", f"there is no folder {str(place.parent)!r}")
+    return path
 
 
 def _redis(reactor: IReactor, description: str, settings: StoreSettings) -> RedisStore:
@@ -134,11 +156,20 @@ def _password(path: str) -> str:
     """
     try:
         with Path(path).open(encoding="utf-8") as file:
-            return file.read(_MAX_PASSWORD).removesuffix("\n")
+            # Enough to tell that there is too much.
+            password = file.read(_MAX_PASSWORD + 2).removesuffix("\n")
     except (OSError, ValueError) as error:
         # Of what is no UTF-8, the text of the error would show a part.
         reason = f"{path!r} cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}"
         raise ConfigurationError.of("redis_password_file", reason) from error
+    if not password:
+        raise ConfigurationError.of("redis_password_file", f"what {path!r} holds is empty")
+    if len(password) > _MAX_PASSWORD:
+        raise ConfigurationError.of(
+            "redis_password_file", f"what {path!r} holds is longer than {_MAX_PASSWORD} characters"
+        )
+    _warn_of_readers("the password", path)
+    return password
 
 
 def _words(error: Exception) -> str:

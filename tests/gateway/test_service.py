@@ -36,6 +36,7 @@ from tests.conformance.case import SocketCase, until
 from tests.tls.files import root
 
 LOCAL = "tcp:0:interface=127.0.0.1"
+SHORT = Path(__file__).with_name("__init__.py")
 
 
 def _note(heard: list[int], number: int, _: object) -> None:
@@ -473,6 +474,14 @@ class AssemblyTests(TestCase):
             error = self.assertRaises(ConfigurationError, server_endpoint, reactor, text)
             self.assertIn(f"{text!r} is no server endpoint: ", error.reason)
 
+    def test_systemd_has_none(self) -> None:
+        """
+        Of a socket that systemd has not handed over, more is told than the name.
+        """
+        for text in ("systemd:domain=INET:name=gateway", "systemd:domain=INET:index=7"):
+            error = self.assertRaises(ConfigurationError, server_endpoint, reactor, text)
+            self.assertIn(f"{text!r} is no server endpoint: systemd has handed over no such socket", error.reason)
+
     def test_secret_for_everybody(self) -> None:
         """
         A secret that everybody can read is a warning.
@@ -485,12 +494,24 @@ class AssemblyTests(TestCase):
             self.assertEqual((secret.check([b"Bearer secret"]), len(events)), (None, expected))
         self.assertIsInstance(secret, Secret)
 
+    def test_password_for_everybody(self) -> None:
+        """
+        A password that everybody can read is a warning as well.
+        """
+        path, events = Path(self.mktemp()), self.keep_log()
+        path.write_text("secret\n")
+        settings = StoreSettings(redis="tpc:x", redis_password_file=str(path))
+        for mode, expected in ((0o640, []), (0o644, [str(path)])):
+            path.chmod(mode)
+            self.assertEqual(self.assertRaises(ConfigurationError, open_store, reactor, settings).setting, "redis")
+            self.assertEqual([event["path"] for event in events], expected)
+
     async def test_stores(self) -> None:
         """
         The settings choose the store, or none.
         """
         path = self.mktemp()
-        redis = StoreSettings(redis="tcp:127.0.0.1:1", redis_password_file=__file__, redis_prefix="p")
+        redis = StoreSettings(redis="tcp:127.0.0.1:1", redis_password_file=str(SHORT), redis_prefix="p")
         found = [open_store(reactor, one) for one in (StoreSettings(), StoreSettings(sqlite=path), redis)]
         try:
             self.assertEqual([type(one) for one in found], [type(None), SQLiteStore, RedisStore])
@@ -507,12 +528,28 @@ class AssemblyTests(TestCase):
         """
         A store that cannot be used is an error that names the setting.
         """
-        bad = Path(self.mktemp())
+        bad, folder = Path(self.mktemp()), Path(self.mktemp())
         bad.write_bytes(b"\xff")
+        folder.mkdir()
         for setting, settings in [
             ("redis", StoreSettings(redis="tpc:x")),
             ("redis_password_file", StoreSettings(redis="tcp:x", redis_password_file="/does/not/exist")),
             ("redis_password_file", StoreSettings(redis="tcp:x", redis_password_file=str(bad))),
+            ("sqlite", StoreSettings(sqlite=str(folder))),
+            ("sqlite", StoreSettings(sqlite=str(folder / "none" / "file"))),
+            ("sqlite", StoreSettings(sqlite=str(bad / "file"))),
         ]:
             error = self.assertRaises(ConfigurationError, open_store, reactor, settings)
             self.assertEqual(error.setting, setting)
+
+    def test_passwords(self) -> None:
+        """
+        A password that is empty, or too long to be read whole, is refused.
+        """
+        path = Path(self.mktemp())
+        for content in ("", "\n", "x" * 4097):
+            path.write_text(content)
+            path.chmod(0o600)
+            settings = StoreSettings(redis="tcp:x", redis_password_file=str(path))
+            error = self.assertRaises(ConfigurationError, open_store, reactor, settings)
+            self.assertEqual(error.setting, "redis_password_file")
