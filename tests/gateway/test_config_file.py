@@ -91,6 +91,12 @@ redis_database = 2
         paths = (found.entrance.secret_file, *found.trust.ca_files, found.store.sqlite)
         self.assertEqual(paths, (str(folder / "secret"), str(folder / "roots"), "/etc/ca.pem", str(folder / "d" / "x")))
 
+    def test_empty_path(self) -> None:
+        """
+        A path that is empty is not taken for the folder.
+        """
+        self.assertEqual(self.read('[gateway]\nlisten = ["tcp:1"]\nsecret_file = ""\n').entrance.secret_file, "")
+
     def test_denied_networks_are_added(self) -> None:
         """
         C{deny} makes the usual rule stricter, and never opens it.

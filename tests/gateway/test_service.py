@@ -9,19 +9,21 @@ import signal
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from socket import AF_INET6
 from typing import Any
 
 import attrs
 from twisted.internet import reactor
 from twisted.internet.address import IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint, TCP6ServerEndpoint, serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock, deferLater
 
 from matrix_federation_agent import MatrixFederationAgent
 from matrix_federation_agent._discovery.name_servers import NameServerResolver
+from matrix_federation_agent._gateway import assembly
 from matrix_federation_agent._gateway.assembly import load_secret, make_agent, open_store, server_endpoint
 from matrix_federation_agent._gateway.forwarder import Clients
 from matrix_federation_agent._gateway.options import GatewayOptions
@@ -420,6 +422,18 @@ class RealEndpointTests(SocketCase):
         self.start("tcp:0")
         self.assertEqual(self.warnings(), 1)
 
+    def test_in_clear_by_any_endpoint(self) -> None:
+        """
+        Sockets of IPv6, and those that systemd has opened, are no exception.
+        """
+        service, clear = self.start(LOCAL), IPv6Address("TCP", "2001:db8::1", 1)
+        for endpoint in (TCP6ServerEndpoint(reactor, 1), AdoptedStreamServerEndpoint(reactor, 1, AF_INET6)):
+            before = self.warnings()
+            service._tell(endpoint, IPv6Address("TCP", "::1", 1))
+            self.assertEqual(self.warnings() - before, 0)
+            service._tell(endpoint, clear)
+            self.assertEqual(self.warnings() - before, 1)
+
     async def test_reload_in_the_reactor(self) -> None:
         """
         SIGHUP wakes the reactor up.
@@ -523,6 +537,21 @@ class AssemblyTests(TestCase):
                 assert one is not None
                 await maybeDeferred(one.close)
             await deferLater(reactor, 0)
+
+    def test_settings_of_stores(self) -> None:
+        """
+        What is said of a store reaches it.
+        """
+        made: list[Any] = []
+        self.patch(assembly, "SQLiteStore", lambda _, *given: made.append(given))
+        self.patch(assembly, "RedisStore", lambda *_, **given: made.append(given))
+        path = self.mktemp()
+        open_store(reactor, StoreSettings(sqlite=path, sqlite_limit=7))
+        names: Any = {"redis_database": 3, "redis_username": "u", "redis_password_file": str(SHORT)}
+        open_store(reactor, StoreSettings(redis="tcp:x:1", redis_prefix="p", **names))
+        password = SHORT.read_text("utf-8").removesuffix("\n")
+        self.assertEqual(made[0], (path, 7))
+        self.assertEqual(made[1], {"database": 3, "username": "u", "password": password, "prefix": "p"})
 
     def test_no_store(self) -> None:
         """

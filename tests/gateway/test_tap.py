@@ -258,6 +258,13 @@ class NotRunningTests(ProcessCase):
         given = ("--listen", "tcp:0", "--secret-file", str(self.secret), "--ca-file", str(self.secret))
         await self.assert_ends(1, f"{NAME}: argument --ca-file: {self.secret}", *given)
 
+    async def test_control_characters(self) -> None:
+        """
+        What is told of a file cannot control a terminal.
+        """
+        given = ("--listen", "tcp:0", "--secret-file", str(self.secret), "--ca-file", "no\x1b[2J")
+        await self.assert_ends(1, f"{NAME}: argument --ca-file: no\\x1b[2J cannot be read", *given)
+
     async def test_not_listening(self) -> None:
         """
         An endpoint that is none, or cannot be listened on, is named.
