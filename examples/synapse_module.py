@@ -10,8 +10,9 @@ this goes into homeserver.yaml:
           addresses: {allow: [10.1.0.0/16]}
 
 The keys below C{trust}, C{addresses}, C{discovery}, C{connections} and
-C{proxies} are the settings of the policies of those names; C{dns} names
-another name server than the system's.  All may be left out.
+C{proxies} are the settings of the policies of those names, except that
+C{deny} adds to the networks that are refused anyway; C{dns}, an address and a
+port, names another name server than the system's.  All may be left out.
 
 Synapse offers modules no way to choose the agent: this one takes the place of
 an attribute of Synapse's federation client.  It was run with 1.163.2.  A
@@ -25,6 +26,8 @@ no use for it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from synapse.logging.context import PreserveLoggingContext  # type: ignore[import-not-found]
@@ -44,17 +47,24 @@ from matrix_federation_agent import (
 from matrix_federation_agent.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from twisted.internet.defer import Deferred
     from twisted.web.http_headers import Headers
     from twisted.web.iweb import IBodyProducer, IResponse
 
 logger = logging.getLogger(__name__)
 
-POLICIES = {
+
+def address_policy(allow: Iterable[str] = (), deny: Iterable[str] = ()) -> AddressPolicy:
+    """
+    Make an address policy; C{deny} alone would replace the networks that are
+    refused by default, those of this host and of the inside among them.
+    """
+    return AddressPolicy(allow=allow, deny=[*AddressPolicy().deny, *deny])
+
+
+POLICIES: Mapping[str, Callable[..., object]] = {
     "trust": TrustPolicy,
-    "addresses": AddressPolicy,
+    "addresses": address_policy,
     "discovery": DiscoveryPolicy,
     "connections": ConnectionPolicy,
     "proxies": ProxyPolicy,
@@ -118,17 +128,21 @@ class FederationAgentModule:
             raise ConfigError(f"there is no such setting: {', '.join(sorted(unknown))}")
         try:
             policies = {name: POLICIES[name](**settings) for name, settings in config.items() if name in POLICIES}
-        except (ConfigurationError, TypeError) as error:
+            dns = _name_server(config["dns"]) if "dns" in config else None
+        # TypeError is what a setting leads to that does not exist.
+        except (ConfigurationError, TypeError, ValueError) as error:
             raise ConfigError(str(error)) from error
-        return {"policies": policies, "dns": config.get("dns")}
+        return {"policies": policies, "dns": dns}
 
 
-def _resolver(reactor: Any, name_server: str | None) -> Resolver | None:
+def _name_server(text: object) -> tuple[str, int]:
+    host, _, port = str(text).rpartition(":")
+    return str(ip_address(host)), int(port)
+
+
+def _resolver(reactor: Any, name_server: tuple[str, int] | None) -> Resolver | None:
     """
-    Make a resolver that asks one name server, an address and a port; L{None}
-    leaves it to the agent to ask the system's.
+    Make a resolver that asks one name server; L{None} leaves it to the agent
+    to ask the system's.
     """
-    if name_server is None:
-        return None
-    host, _, port = name_server.rpartition(":")
-    return Resolver(servers=[(host, int(port))], reactor=reactor)
+    return None if name_server is None else Resolver(servers=[name_server], reactor=reactor)
