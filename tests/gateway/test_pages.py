@@ -9,10 +9,11 @@ import sys
 from typing import Any
 
 import attrs
+from prometheus_client.parser import text_string_to_metric_families
 
 from matrix_federation_agent import Known, ServerName
 from matrix_federation_agent._gateway import exposition, pages
-from matrix_federation_agent._gateway.answers import Answer
+from matrix_federation_agent._gateway.answers import OUTCOMES, Answer
 from matrix_federation_agent._gateway.secret import Secret
 from tests.gateway.fakes import SECRET, ForwarderCase, head_of
 
@@ -103,6 +104,33 @@ class MetricsTests(PagesCase):
         families = [text.count(f"# TYPE matrix_federation_{one} ") for one in ("gateway_under_way", "exempt_total")]
         self.assertEqual((found, families), (['matrix_federation_pool_total{event="opened"} 3.0'], [1, 1]))
         self.assertIn("matrix_federation_discovery_total{", text)
+
+    def test_it_can_be_read(self) -> None:
+        """
+        By Prometheus: each family has one name, a type, and a sentence about it.
+        """
+        families = list(text_string_to_metric_families(self.ask(b"/metrics").body.decode("utf-8")))
+        names = [family.name for family in families]
+        self.assertEqual((len(names), len(set(names))), (9, 9))
+        self.assertEqual([family.name for family in families if not family.documentation.endswith(".")], [])
+        gauges = {family.name.rpartition("gateway_")[2] for family in families if family.type == "gauge"}
+        self.assertEqual(gauges, {"under_way", "clients", "connections"})
+        self.assertEqual({family.type for family in families}, {"gauge", "counter"})
+
+    def test_every_kind_is_there_before_it_happens(self) -> None:
+        """
+        Rates are right from the first event on.
+        """
+        families = text_string_to_metric_families(self.ask(b"/metrics").body.decode("utf-8"))
+        found = {(sample.name, *sample.labels.values()) for family in families for sample in family.samples}
+        begin = "matrix_federation_gateway_"
+        wanted: set[tuple[str, ...]] = {
+            (f"{begin}requests_total", outcome, "") for outcome in OUTCOMES if outcome != "failed"
+        }
+        wanted |= {(f"{begin}requests_total", "failed", phase) for phase in ("dns", "policy", "tcp", "tls", "http")}
+        wanted |= {(f"{begin}connections", state) for state in ("idle", "busy", "connecting", "waiting")}
+        wanted |= {("matrix_federation_tls_total", event) for event in ("verified", "resumed")}
+        self.assertEqual(wanted - found, set())
 
     def test_it_is_text(self) -> None:
         """
