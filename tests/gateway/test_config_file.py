@@ -91,6 +91,13 @@ redis_database = 2
         paths = (found.entrance.secret_file, *found.trust.ca_files, found.store.sqlite)
         self.assertEqual(paths, (str(folder / "secret"), str(folder / "roots"), "/etc/ca.pem", str(folder / "d" / "x")))
 
+    def test_path_of_the_password(self) -> None:
+        """
+        So does that of the password of Redis.
+        """
+        found = self.read(ENTRANCE + '[store]\nredis = "tcp:x:1"\nredis_password_file = "p"\n')
+        self.assertEqual(found.store.redis_password_file, str(self.path.parent / "p"))
+
     def test_empty_path(self) -> None:
         """
         A path that is empty is not taken for the folder.
