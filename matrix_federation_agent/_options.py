@@ -4,6 +4,8 @@ What the options of the command line and of the gateway have in common.
 
 from __future__ import annotations
 
+import re
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING
 
 import attrs
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from ._discovery.resolv_conf import NameServer
 
 DNS_PORT = 53
+
+# int() alone takes digits of every script, signs and underscores.
+_DIGITS = re.compile(r"[0-9]{1,15}")
 
 OPTIONS = {
     "ca_files": "--ca-file",
@@ -37,6 +42,17 @@ OPTIONS = {
 """
 Options that are not named as the field of the policy is.
 """
+
+
+def whole_number(text: str) -> int:
+    """
+    Read a whole number.
+
+    @raise ArgumentTypeError: when it is none, or longer than anybody needs.
+    """
+    if not _DIGITS.fullmatch(text):
+        raise ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
 
 
 def name_server(setting: str, text: str) -> NameServer:

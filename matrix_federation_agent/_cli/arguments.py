@@ -27,8 +27,6 @@ Seconds in the longest C{--timeout}; select(2) and its like refuse numbers
 that are much larger.
 """
 
-# int() alone takes digits of every script, signs and underscores.
-_DIGITS = re.compile(r"[0-9]{1,9}")
 # RFC 9110, section 5.6.2: token = 1*tchar
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 9110, section 5.5: field values hold no control characters but HTAB.
@@ -71,15 +69,6 @@ def seconds(text: str) -> float:
     if not (math.isfinite(number) and 0 < number <= LONGEST):
         raise ArgumentTypeError(f"expected more than 0 and at most {LONGEST:g} seconds, not {text!r}")
     return number
-
-
-def count(text: str) -> int:
-    """
-    Read a whole number.
-    """
-    if not _DIGITS.fullmatch(text):
-        raise ArgumentTypeError(f"{text!r} is no whole number")
-    return int(text)
 
 
 def method(text: str) -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 
+from .._options import whole_number
 from .._text import escaped
 from .._version import __version__
 from ..errors import ConfigurationError, InvalidURI
@@ -156,7 +157,7 @@ def _add_policies(parser: Parser) -> None:
     trust.add_argument("--client-key", metavar="FILE", help="its private key, if it has a file of its own")
     trust.add_argument("--ct-log-list", metavar="FILE", help="Certificate Transparency logs: JSON, version 3")
     trust.add_argument(
-        "--required-scts", type=arguments.count, default=0, metavar="N", help="timestamps of different logs; default: 0"
+        "--required-scts", type=whole_number, default=0, metavar="N", help="timestamps of different logs; default: 0"
     )
     addresses = parser.add_argument_group("addresses")
     _add_list(addresses, "--allow-network", "CIDR", "connect there in any case; repeatable")

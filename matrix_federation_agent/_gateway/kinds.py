@@ -6,20 +6,17 @@ file in TOML holds.
 from __future__ import annotations
 
 import math
-import re
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 import attrs
 
-from .._options import proxy_rule
+from .._options import proxy_rule, whole_number
 from .._policies.proxies import ProxyRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# int() alone takes digits of every script, signs and underscores.
-_DIGITS = re.compile(r"[0-9]{1,15}")
 _TOML = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "a table"}
 
 
@@ -60,15 +57,6 @@ def number(text: str) -> float:
     if not math.isfinite(found):
         raise ArgumentTypeError(f"expected a finite number, not {text!r}")
     return found
-
-
-def whole_number(text: str) -> int:
-    """
-    Read a whole number.
-    """
-    if not _DIGITS.fullmatch(text):
-        raise ArgumentTypeError(f"{text!r} is no whole number")
-    return int(text)
 
 
 def _one(expected: type) -> Callable[[object], object]:

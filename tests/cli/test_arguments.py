@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from matrix_federation_agent import ServerName
 from matrix_federation_agent._cli import arguments
+from matrix_federation_agent._options import whole_number
 from tests.case import TestCase
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ class ArgumentTests(TestCase):
         """
         Digits, and not too many.
         """
-        bad = ["", "-1", "+1", "1.0", "1_0", " 1", "1\n", "\N{ARABIC-INDIC DIGIT TWO}", "1" * 10]
-        self.check(arguments.count, {"0": 0, "2": 2, "999999999": 999999999}, bad)
+        bad = ["", "-1", "+1", "1.0", "1_0", " 1", "1\n", "\N{ARABIC-INDIC DIGIT TWO}", "1" * 16]
+        self.check(whole_number, {"0": 0, "2": 2, "9" * 15: 10**15 - 1}, bad)
 
     def test_method(self) -> None:
         """
