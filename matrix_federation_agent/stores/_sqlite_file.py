@@ -40,7 +40,8 @@ _SCHEMA = (
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_WAIT_FOR_LOCK = 0.05
+# Seconds.  Who makes the file, or turns it to WAL, has it to itself while the disk writes, once.
+_WAIT_FOR_LOCK, _WAIT_TO_OPEN = 0.05, 0.25
 _TIDY_AFTER = 1000
 
 
@@ -148,7 +149,7 @@ class SQLiteFile:
             return self._connection
         self.close()
         with opening(self.path):
-            connection = sqlite3.connect(self.path, timeout=_WAIT_FOR_LOCK, isolation_level=None)
+            connection = sqlite3.connect(self.path, timeout=_WAIT_TO_OPEN, isolation_level=None)
             try:
                 self._opened = identity(self.path)
                 _prepare(connection)
@@ -181,6 +182,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
     # What is lost in a power failure is fetched again; the file stays whole.
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA busy_timeout = {_WAIT_FOR_LOCK * 1000:.0f}")
     # A text that was damaged is no entry, by the distrust of who reads it.
     connection.text_factory = lambda text: text.decode("utf-8", "replace")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from pathlib import Path
 
 from matrix_federation_agent.stores._sqlite_file import APPLICATION_ID, SQLiteFile
@@ -420,6 +421,19 @@ class UnreachableTests(FileCase):
         holder.communicate()
         self.assertEqual(self.found("a.example"), ["a.example"])
         self.assertEqual((self.names(), self.warnings), ({"discovery.sqlite"}, []))
+
+    def test_a_new_file_that_another_still_makes(self) -> None:
+        """
+        Opening waits longer than an operation on an open file: a slow disk takes its time for the first pages.
+        """
+        maker = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self.addCleanup(maker.close)
+        maker.execute("BEGIN IMMEDIATE")
+        done = threading.Timer(0.1, maker.execute, ["COMMIT"])
+        self.addCleanup(done.join)
+        done.start()
+        self.keep("a.example")
+        self.assertEqual(self.found("a.example"), ["a.example"])
 
     def test_a_new_file_is_made_by_one(self) -> None:
         """
