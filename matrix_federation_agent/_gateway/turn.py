@@ -345,7 +345,6 @@ class Turn:
         self._sending = None
         exchange = self._exchange
         if not self._over and exchange is not None:
-            self._upload = None
             self._answer(exchange.answer(reason.value or Exception()))
 
     def _collapse(self, reason: Failure) -> None:
@@ -384,6 +383,9 @@ class Turn:
         Give account of the request, once, and let go of everything.
         """
         self._over = True
+        upload = self._upload
+        if upload is not None:
+            upload.drop()
         self._relay = self._upload = self._gathered = None
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
@@ -399,7 +401,10 @@ class Turn:
         # What follows from that is no news.
         self._over = True
         if sending is not None:
-            sending.cancel()
+            try:
+                sending.cancel()
+            except Exception:  # noqa: BLE001 (the request has to end all the same)
+                _log.failure("a request could not be cancelled")
         if upload is not None:
             upload.fail(Failure(ConnectionLost()))
         if relay is not None:

@@ -59,7 +59,6 @@ class ClientBody:
         "_consumer",
         "_finished",
         "_held",
-        "_over",
         "_paused",
         "_size",
         "_uploader",
@@ -71,12 +70,13 @@ class ClientBody:
         @param length: in bytes, or C{UNKNOWN_LENGTH}.
         """
         self.length = length
-        self._uploader = uploader
+        # There is none once it is over.
+        self._uploader: Uploader | None = uploader
         self._consumer: IConsumer | None = None
         self._finished: Deferred[None] = Deferred()
         self._held: deque[bytes] = deque()
         self._size = 0
-        self._busy = self._complete = self._over = self._paused = False
+        self._busy = self._complete = self._paused = False
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """
@@ -86,7 +86,7 @@ class ClientBody:
             off.
         """
         finished = self._finished
-        if not self._over:
+        if self._uploader is not None:
             self._consumer = consumer
             self._uploader.body_wanted()
             self._go_on()
@@ -96,7 +96,7 @@ class ClientBody:
         """
         Take the next bytes.
         """
-        if self._over or not data:
+        if self._uploader is None or not data:
             return
         self._held.append(data)
         self._size += len(data)
@@ -113,9 +113,10 @@ class ClientBody:
         """
         The client has broken off.
         """
-        if not self._over:
-            self._end()
-            if self._consumer is not None:
+        if self._uploader is not None:
+            begun = self._consumer is not None
+            self.drop()
+            if begun:
                 self._finished.errback(reason)
 
     def _go_on(self) -> None:
@@ -126,23 +127,27 @@ class ClientBody:
         consumer = self._consumer
         if consumer is not None and not self._busy:
             self._busy = True
-            while self._held and not self._paused and not self._over:
+            while self._held and not self._paused:
                 data = self._held.popleft()
                 self._size -= len(data)
                 consumer.write(data)
             self._busy = False
-        if self._over or self._busy:
+        uploader = self._uploader
+        if uploader is None or self._busy:
             return
         if consumer is not None and self._complete and not self._held:
-            self._over = True
+            self.drop()
             self._finished.callback(None)
         elif self._paused or self._size > MAXIMUM_HELD:
-            self._uploader.hold()
+            uploader.hold()
         else:
-            self._uploader.release()
+            uploader.release()
 
-    def _end(self) -> None:
-        self._over = True
+    def drop(self) -> None:
+        """
+        Have no more to do with it; whoever still knows it keeps nothing else.
+        """
+        self._uploader = self._consumer = None
         self._held.clear()
         self._size = 0
 
@@ -164,6 +169,7 @@ class ClientBody:
         """
         Drop what is left of it.
         """
-        if not self._over:
-            self._end()
-            self._uploader.body_unwanted()
+        uploader = self._uploader
+        if uploader is not None:
+            self.drop()
+            uploader.body_unwanted()

@@ -42,8 +42,9 @@ may be.
 LINGERING_SECONDS = 2.0
 """
 For which a connection is read on that is to be closed in the middle of a
-request: closed with unread bytes it would be reset, and the client might not
-see its answer (RFC 9112, section 9.6; nginx: 5 seconds, Apache: 2).
+request, or with others behind it: closed with unread bytes it would be reset,
+and the client might not see its answer (RFC 9112, section 9.6; nginx: 5
+seconds, Apache: 2).
 """
 
 LINGERING_BYTES = 1024 * 1024
@@ -219,8 +220,10 @@ class GatewayConnection(Protocol):
         @param whole: whether all of the request was read.
         """
         self._turn = None
+        if self._state is not State.OPEN:
+            return
         if not persistent or self.last:
-            self._leave(linger=not whole)
+            self._leave(linger=not whole or bool(self._kept))
             return
         self._since = self._clock.seconds()
         self._set_idle(idle=True)
@@ -291,7 +294,7 @@ class GatewayConnection(Protocol):
         """
         self.last = True
         if self._turn is None and not self._heads.begun:
-            self._leave(linger=False)
+            self._leave(linger=bool(self._kept))
 
     def abort(self) -> None:
         """

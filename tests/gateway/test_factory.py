@@ -117,7 +117,7 @@ class CountTests(WireCase):
         client = self.connect()
         client.send(request() * 2)
         self.asked.answer(OK)
-        self.assertEqual((len(self.agent.asked), client.line.done), (1, ["close"]))
+        self.assertEqual((len(self.agent.asked), client.line.done), (1, ["half-close"]))
 
     def test_abort(self) -> None:
         """

@@ -118,7 +118,7 @@ class RequestTests(WireCase):
         self.send(request(more=b"Connection: close\r\n") + request())
         self.asked.answer(OK)
         self.send(request())
-        self.assertEqual((len(self.agent.asked), self.line.done), (1, ["close"]))
+        self.assertEqual((len(self.agent.asked), self.line.done), (1, ["half-close"]))
 
     def test_an_agent_that_raises(self) -> None:
         """

@@ -291,8 +291,9 @@ class Client:
 
     def close(self) -> None:
         """
-        Go away.
+        Go away; transports forget their producer then.
         """
+        self.line.producer = None
         self.connection.connectionLost(Failure(ConnectionDone()))
 
     @property
