@@ -205,8 +205,6 @@ class Turn:
         rest = self._conclude_body(decoder) if decoder.finished else b""
         if not self._unwanted:
             self._hand_on(content)
-        if self._decoder is None:
-            self._client.hasten()
         return rest
 
     def _hand_on(self, content: bytes) -> None:

@@ -5,16 +5,16 @@ One connection of a client, which carries one request after the other.
 from __future__ import annotations
 
 from contextlib import suppress
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IHalfCloseableDescriptor, IPushProducer, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from .._http.watch import Deadline, Watch
 from .answers import busy, late_head
+from .farewell import Farewell
 from .reading import HeadReader, Refused, body_end
 from .refusals import answer_to
 from .turn import Turn
@@ -38,39 +38,6 @@ MAXIMUM_KEPT = 64 * 1024
 Bytes of further requests that are kept while one is under way; one read more
 may be.
 """
-
-LINGERING_SECONDS = 2.0
-"""
-For which a connection is read on that is to be closed in the middle of a
-request, or with others behind it: closed with unread bytes it would be reset,
-and the client might not see its answer (RFC 9112, section 9.6; nginx: 5
-seconds, Apache: 2).
-"""
-
-LINGERING_BYTES = 1024 * 1024
-"""
-And how many.
-"""
-
-
-class State(Enum):
-    """
-    How far a connection has come.
-    """
-
-    OPEN = auto()
-    """
-    It carries requests.
-    """
-    LINGERING = auto()
-    """
-    All is written; what arrives is dropped.
-    """
-    CLOSING = auto()
-    """
-    It ends once everything was sent.
-    """
-    GONE = auto()
 
 
 @implementer(IPushProducer)
@@ -109,15 +76,16 @@ class GatewayConnection(Protocol):
         self._refused = refused
         self._watch = Watch(clock, self)
         self._heads = HeadReader()
-        self._state = State.OPEN
-        # Since when it is in this state, or idle, or reads a head.
+        self._farewell: Farewell | None = None
+        # Whether it takes no request any more.
+        self._closed = self._gone = False
+        # Since when it is idle, or reads a head.
         self._since = 0.0
         self._full_since = 0.0
         self._turn: Turn | None = None
         self._kept = b""
         self._first = True
         self._serving = self._paused = self._idle = False
-        self._dropped = 0
 
     def connectionMade(self) -> None:
         """
@@ -156,12 +124,14 @@ class GatewayConnection(Protocol):
         self.abort()
 
     def _take(self, data: bytes) -> None:
-        if self._state is not State.OPEN:
-            self._drop(data)
+        if self._closed:
+            self._leave_unread(data)
             return
         turn = self._turn
         if turn is not None and turn.receiving:
             data = turn.receive(data)
+            if self._turn is turn and not turn.receiving:
+                self.hasten()
         self._kept = self._kept + data if self._kept else data
         self._serve()
 
@@ -173,7 +143,7 @@ class GatewayConnection(Protocol):
             return
         self._serving = True
         try:
-            while self._kept and self._turn is None and self._state is State.OPEN and not self.full:
+            while self._kept and self._turn is None and not (self._closed or self.full):
                 data, self._kept = self._kept, b""
                 found = self._heads.feed(data, self._forwarder.policy)
                 if found is None:
@@ -220,7 +190,7 @@ class GatewayConnection(Protocol):
         @param whole: whether all of the request was read.
         """
         self._turn = None
-        if self._state is not State.OPEN:
+        if self._closed:
             return
         if not persistent or self.last:
             self._leave(linger=not whole or bool(self._kept))
@@ -256,37 +226,21 @@ class GatewayConnection(Protocol):
 
         @param linger: whether the client may be sending.
         """
-        if self._state is not State.OPEN:
+        if self._closed:
             return
+        self._closed = True
         self._set_idle(idle=False)
-        self._state = State.LINGERING if linger else State.CLOSING
-        self._since = self._clock.seconds()
         self._kept = b""
-        # With a producer the transport would wait for more.
-        self.transport.unregisterProducer()
-        if not linger:
-            self.transport.loseConnection()
-        elif _may_half_close(self.transport):
-            self.transport.loseWriteConnection()
+        self._farewell = Farewell(self._clock, self.transport, linger=linger)
         self.adjust_reading()
         self.hasten()
 
-    def _drop(self, data: bytes) -> None:
+    def _leave_unread(self, data: bytes) -> None:
         """
-        Leave unread what nobody wants.
+        Take what arrives after the last request.
         """
-        self._dropped += len(data)
-        if self._state is State.LINGERING and self._dropped > LINGERING_BYTES:
-            self._close()
-
-    def _close(self) -> None:
-        """
-        Linger no longer.
-        """
-        self._state = State.CLOSING
-        self._since = self._clock.seconds()
-        self.transport.loseConnection()
-        self.hasten()
+        if self._farewell is not None and self._farewell.receive(data):
+            self.hasten()
 
     def drain(self) -> None:
         """
@@ -301,9 +255,10 @@ class GatewayConnection(Protocol):
         Drop the connection at once: the client must not take what it has got
         for all there is.
         """
-        if self._state is not State.GONE:
+        if not self._gone:
+            self._gone = self._closed = True
+            self._farewell = None
             self._set_idle(idle=False)
-            self._state = State.GONE
             self._watch.stop()
             self._hang_ups.discard(self)
             self.transport.abortConnection()
@@ -314,8 +269,8 @@ class GatewayConnection(Protocol):
         """
         turn = self._turn
         held = turn is not None and turn.receiving and turn.held
-        pause = self._state is State.OPEN and (held or len(self._kept) > MAXIMUM_KEPT)
-        if pause is self._paused or self._state is State.GONE:
+        pause = not self._closed and (held or len(self._kept) > MAXIMUM_KEPT)
+        if pause is self._paused or self._gone:
             return
         self._paused = pause
         if pause:
@@ -329,7 +284,7 @@ class GatewayConnection(Protocol):
         """
         Look in time for what has to happen next.
         """
-        if self._state is not State.GONE:
+        if not self._gone:
             self._watch.hasten()
 
     def pauseProducing(self) -> None:
@@ -363,8 +318,9 @@ class GatewayConnection(Protocol):
         """
         Give up what is under way.
         """
+        self._gone = self._closed = True
+        self._farewell = None
         self._set_idle(idle=False)
-        self._state = State.GONE
         self._watch.end()
         self._connections.discard(self)
         self._hang_ups.discard(self)
@@ -384,10 +340,8 @@ class GatewayConnection(Protocol):
         Tell what has to happen next.
         """
         policy = self._forwarder.policy
-        if self._state is State.LINGERING:
-            return Deadline(self._since + LINGERING_SECONDS, LINGERING_SECONDS, "it lingered for")
-        if self._state is State.CLOSING:
-            return Deadline(self._since + policy.write_timeout, policy.write_timeout, "the last was not taken for")
+        if self._farewell is not None:
+            return self._farewell.deadline(policy.write_timeout)
         if self.full:
             return Deadline(self._full_since + policy.write_timeout, policy.write_timeout, "nothing was taken for")
         if self._turn is not None:
@@ -406,9 +360,12 @@ class GatewayConnection(Protocol):
             self._collapse()
 
     def _give_up(self, deadline: Deadline) -> None:
-        if self._state is State.LINGERING:
-            self._close()
-        elif self._state is State.CLOSING or self.full:
+        if self._farewell is not None:
+            if self._farewell.close():
+                self.hasten()
+            else:
+                self.abort()
+        elif self.full:
             if self._turn is not None:
                 self._turn.drop("gone", f"{deadline.reason} {deadline.seconds:g} s")
             self.abort()
@@ -418,15 +375,6 @@ class GatewayConnection(Protocol):
             self._refuse(late_head())
         else:
             self._leave(linger=False)
-
-
-def _may_half_close(transport: object) -> bool:
-    """
-    Tell whether a transport can say that there is no more; with TLS it would
-    cut off the farewell.
-    """
-    tls: bool = ISSLTransport.providedBy(transport)
-    return IHalfCloseableDescriptor.providedBy(transport) and not tls
 
 
 def _named(address: IAddress | None) -> str:

@@ -13,7 +13,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed
 
-from matrix_federation_agent._gateway.wire import LINGERING_SECONDS
+from matrix_federation_agent._gateway.farewell import LINGERING_SECONDS
 from matrix_federation_agent.errors import FederationError
 
 from .test_wire import CHUNKED, OK, TEN

@@ -10,9 +10,10 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import UNKNOWN_LENGTH
 from zope.interface import alsoProvides
 
+from matrix_federation_agent._gateway.farewell import LINGERING_BYTES, LINGERING_SECONDS
 from matrix_federation_agent._gateway.turn import GATHERED
 from matrix_federation_agent._gateway.upload import MAXIMUM_HELD
-from matrix_federation_agent._gateway.wire import LINGERING_BYTES, LINGERING_SECONDS, MAXIMUM_KEPT
+from matrix_federation_agent._gateway.wire import MAXIMUM_KEPT
 from matrix_federation_agent._policies import GatewayPolicy
 from matrix_federation_agent.errors import ResponseFailed
 
