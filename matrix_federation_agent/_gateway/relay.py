@@ -7,11 +7,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IProtocol
-from twisted.web.client import ResponseDone
+from twisted.web.client import ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
 from zope.interface import implementer
 
+from .._http.failures import words
 from .._http.response import control_of
+from ..errors import FederationError
 from .forwarding import response_headers
 from .writing import Framing, framing_line, response_head
 
@@ -157,3 +159,14 @@ class Relay:
         if transport is not None:
             # Responses of Twisted's own client know the second way only.
             getattr(transport, "abortConnection", transport.stopProducing)()
+
+
+def account_of(reason: Failure) -> tuple[str, str]:
+    """
+    Tell in which phase a response was broken off, and why.
+    """
+    error = reason.value
+    if isinstance(error, ResponseFailed) and error.reasons:
+        reason = error.reasons[0]
+    phase = reason.value.phase if isinstance(reason.value, FederationError) else "http"
+    return phase, f"the response was broken off: {words(reason)}"

@@ -130,8 +130,6 @@ class GatewayConnection(Protocol):
         turn = self._turn
         if turn is not None and turn.receiving:
             data = turn.receive(data)
-            if self._turn is turn and not turn.receiving:
-                self.hasten()
         self._kept = self._kept + data if self._kept else data
         self._serve()
 
@@ -268,7 +266,7 @@ class GatewayConnection(Protocol):
         Read, or not, as it is now.
         """
         turn = self._turn
-        held = turn is not None and turn.receiving and turn.held
+        held = turn is not None and turn.held
         pause = not self._closed and (held or len(self._kept) > MAXIMUM_KEPT)
         if pause is self._paused or self._gone:
             return

@@ -57,7 +57,7 @@ class MemoryTests(WireCase):
             lambda: self.agent.asked[-1].answer(OK),
             lambda: self.agent.asked[-1].answer(TEN).end(Failure(ResponseFailed([Failure(ConnectionLost())]))),
             lambda: self.agent.asked[-1].response.errback(FederationError("ex.com", "none")),
-            lambda: [asked.uploading.stop() for asked in self.agent.asked[-1:]],
+            lambda: self.agent.asked[-1].uploading.stop(),  # noqa: PLW0108 (it is another one each time)
             lambda: None,
         )
         self.uncollected()

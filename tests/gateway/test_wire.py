@@ -11,7 +11,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 from zope.interface import alsoProvides
 
 from matrix_federation_agent._gateway.farewell import LINGERING_BYTES, LINGERING_SECONDS
-from matrix_federation_agent._gateway.turn import GATHERED
+from matrix_federation_agent._gateway.intake import GATHERED
 from matrix_federation_agent._gateway.upload import MAXIMUM_HELD
 from matrix_federation_agent._gateway.wire import MAXIMUM_KEPT
 from matrix_federation_agent._policies import GatewayPolicy
