@@ -52,14 +52,13 @@ class Farewell:
         elif _may_half_close(transport):
             transport.loseWriteConnection()
 
-    def receive(self, data: bytes) -> bool:
+    def receive(self, data: bytes) -> None:
         """
         Leave unread what nobody wants.
-
-        @return: whether that was the last of it.
         """
         self._dropped += len(data)
-        return self._dropped > LINGERING_BYTES and self.close()
+        if self._dropped > LINGERING_BYTES:
+            self.close()
 
     def close(self) -> bool:
         """

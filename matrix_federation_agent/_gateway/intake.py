@@ -76,8 +76,7 @@ class Intake:
     Takes a body in.
 
     @ivar received: bytes of it so far.
-    @ivar moved: when the last of them came, or could.
-    @ivar over: whether nothing that happens to it is news.
+    @ivar moved: when the last of them came.
     @ivar waits: whether the client waits for leave to send it.
     """
 
@@ -95,7 +94,6 @@ class Intake:
         "_unwanted",
         "_upload",
         "moved",
-        "over",
         "received",
         "waits",
     )
@@ -119,7 +117,7 @@ class Intake:
         self._upload: ClientBody | None = None
         self._held_since: float | None = None
         self._held_time = 0.0
-        self.over = self._unwanted = False
+        self._unwanted = False
 
     @property
     def length(self) -> int:
@@ -227,7 +225,6 @@ class Intake:
         """
         if self.waits and self._decoder is not None and not self.received:
             self._source.write(CONTINUE)
-        self.waits = False
 
     def body_unwanted(self) -> None:
         """
@@ -242,7 +239,7 @@ class Intake:
         """
         Read nothing more of the body.
         """
-        if self._held_since is None and not self.over:
+        if self._held_since is None:
             self._held_since = self._clock.seconds()
             self._source.adjust_reading()
             self._source.hasten()
@@ -252,19 +249,15 @@ class Intake:
         Read on.
         """
         if self._held_since is not None:
-            now = self._clock.seconds()
-            self._held_time += now - self._held_since
-            self.moved = now
+            self._held_time += self._clock.seconds() - self._held_since
             self._held_since = None
-            if not self.over:
-                self._source.adjust_reading()
-                self._source.hasten()
+            self._source.adjust_reading()
+            self._source.hasten()
 
     def end(self) -> None:
         """
-        Have no more to do with the body; what follows from that is no news.
+        Have no more to do with the body.
         """
-        self.over = True
         self._gathered = None
         upload, self._upload = self._upload, None
         if upload is not None:
@@ -274,7 +267,6 @@ class Intake:
         """
         Let whoever takes the body know that there is no more.
         """
-        self.over = True
         upload, self._upload = self._upload, None
         if upload is not None:
             upload.fail(Failure(ConnectionLost()))

@@ -288,8 +288,6 @@ class Turn:
         intake, relay = self._intake, self._relay
         # What follows from that is no news.
         self._over = True
-        if intake is not None:
-            intake.over = True
         if sending is not None:
             try:
                 sending.cancel()

@@ -125,7 +125,8 @@ class GatewayConnection(Protocol):
 
     def _take(self, data: bytes) -> None:
         if self._closed:
-            self._leave_unread(data)
+            if self._farewell is not None:
+                self._farewell.receive(data)
             return
         turn = self._turn
         if turn is not None and turn.receiving:
@@ -233,13 +234,6 @@ class GatewayConnection(Protocol):
         self.adjust_reading()
         self.hasten()
 
-    def _leave_unread(self, data: bytes) -> None:
-        """
-        Take what arrives after the last request.
-        """
-        if self._farewell is not None and self._farewell.receive(data):
-            self.hasten()
-
     def drain(self) -> None:
         """
         Serve nothing after what is under way.
@@ -255,7 +249,6 @@ class GatewayConnection(Protocol):
         """
         if not self._gone:
             self._gone = self._closed = True
-            self._farewell = None
             self._set_idle(idle=False)
             self._watch.stop()
             self._hang_ups.discard(self)
@@ -317,7 +310,6 @@ class GatewayConnection(Protocol):
         Give up what is under way.
         """
         self._gone = self._closed = True
-        self._farewell = None
         self._set_idle(idle=False)
         self._watch.end()
         self._connections.discard(self)

@@ -73,13 +73,15 @@ class CountTests(WireCase):
 
     def test_far_too_many(self) -> None:
         """
-        Those who are being told are not too many either.
+        Those who are being told are not too many either, and in nobody's way.
         """
         self.connect()
         refused = [self.connect() for _ in range(MAXIMUM_REFUSED)]
         self.assertIsNone(self.factory.buildProtocol(None))
         refused[0].close()
         self.assertEqual(self.connect().statuses, [503])
+        self.client.close()
+        self.assertEqual((self.connect().statuses, MAXIMUM_REFUSED), ([], 100))
 
     def test_drain(self) -> None:
         """

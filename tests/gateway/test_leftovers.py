@@ -136,3 +136,23 @@ class UnreadTests(WireCase):
         self.send(request(more=b"Connection: close\r\n") + request())
         self.asked.answer(OK)
         self.assertEqual(self.line.done, ["half-close"])
+
+    def test_refused_with_others_behind(self) -> None:
+        """
+        Nothing is served after an answer that is the last, nor kept.
+        """
+        self.send(request(more=b"Expect: x\r\n" + b"Connection: close\r\n") + request())
+        self.assertEqual((self.client.statuses, self.agent.asked), ([417], []))
+        waiting = self.connect()
+        waiting.send(request() + b"x" * 9)
+        waiting.connection.last = True
+        self.asked.answer(OK)
+        self.assertEqual(waiting.connection._kept, b"")
+
+    def test_closing_is_not_idle(self) -> None:
+        """
+        A connection that is about to end is open, and not idle; it is no producer, for which the transport would wait.
+        """
+        self.factory.drain()
+        self.assertEqual((self.factory.connections.open, self.factory.connections.idle), (1, 0))
+        self.assertIsNone(self.line.producer)

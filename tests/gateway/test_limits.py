@@ -196,6 +196,32 @@ class LateTests(WireCase):
         self.asked.answer(OK)
         self.assertEqual(self.pass_by(5), ["200", "then", "close", "200"])
 
+    def test_a_nearer_limit_after_a_body(self) -> None:
+        """
+        So with one that begins with the end of a body.
+        """
+        self.start(GatewayPolicy(head_timeout=50, body_grace=50, response_timeout=5))
+        self.send(put(b"ab")[:-1])
+        self.send(b"b")
+        self.assertEqual(self.pass_by(5), ["then", "504"])
+
+    def test_a_body_that_waits_to_be_taken(self) -> None:
+        """
+        The time for the response begins with the last byte of it, whether it is taken or not, or not any more.
+        """
+        for what in ("resume", "stop"):
+            client = self.connect()
+            client.send(request(b"PUT", CHUNKED, b"1\r\nx\r\n"))
+            self.agent.asked[-1].take()
+            self.agent.asked[-1].uploading.pause()
+            client.send(b"1\r\nx\r\n0\r\n\r\n")
+            self.clock.advance(60)
+            getattr(self.agent.asked[-1].uploading, what)()
+            self.clock.advance(29)
+            before = client.statuses
+            self.clock.advance(1)
+            self.assertEqual((before, client.statuses), ([], [504]))
+
     def test_a_limit_that_was_hidden(self) -> None:
         """
         A response that is late although the client took nothing is late when it does.

@@ -170,6 +170,23 @@ class ClientBodyTests(TestCase):
         self.start()
         self.assertEqual(len(self.consumer.taken), 3000)
 
+    def test_the_end_comes_last(self) -> None:
+        """
+        A consumer that asks for more before it has taken a piece is not told of the end before.
+        """
+        taken = self.consumer.taken
+
+        def write(data: bytes) -> None:
+            self.body.resumeProducing()
+            taken.append(data)
+
+        self.patch(self.consumer, "write", write)
+        self.body.receive(b"a")
+        self.body.complete()
+        self.body._finished.addCallback(lambda _: taken.append(b"end"))
+        self.start()
+        self.assertEqual(taken, [b"a", b"end"])
+
     def test_stopped(self) -> None:
         """
         A consumer that stops gets nothing any more, not even an end; the client is told once.

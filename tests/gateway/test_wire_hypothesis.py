@@ -24,6 +24,8 @@ from matrix_federation_agent._gateway.forwarder import Exchange, Forwarder
 from matrix_federation_agent._gateway.head import RequestHead
 from matrix_federation_agent._gateway.secret import Secret
 from matrix_federation_agent._http.connection import UNDELIMITED
+from matrix_federation_agent._http.head import MalformedMessage
+from matrix_federation_agent._http.request import request_head
 from matrix_federation_agent._http.response import Body
 from matrix_federation_agent._policies import GatewayPolicy
 from matrix_federation_agent.errors import FederationError
@@ -32,7 +34,7 @@ from tests.conformance.raw_http import Message, read_messages
 
 from .wire_kit import SECRET, TARGET, Agent, Asked, Client, put, request
 
-hostile = settings(deadline=None, database=None, derandomize=True, max_examples=250)
+hostile = settings(deadline=None, database=None, derandomize=True, max_examples=150)
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 EXPECT = b"Expect: 100-continue\r\n"
@@ -78,6 +80,17 @@ RESPONSES = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\n\r\nabc",
 )
+
+names = st.sampled_from((
+    b"X", b"Content-Length", b"Transfer-Encoding", b"Connection", b"Trailer", b"TE", b"Expect", b"Upgrade", b"Proxy-X",
+    b"Content-Length ", b" Content-Length", b"Content_Length", b"Host", b"\x0bX", b"", b"Keep-Alive", b"X\r\nY",
+))  # fmt: skip
+values = st.sampled_from((
+    b"0", b"2", b"2, 2", b"+2", b"02", b"chunked", b"chunked, chunked", b"\x0bchunked", b"close", b"x, host", b"a\rb",
+    b"a\nTransfer-Encoding: chunked", b"a\r\n b", b"\xff\x85", b"a\x0cb", b"\0", b"",
+)) | st.binary(max_size=5)  # fmt: skip
+ends = st.sampled_from((b"\r\n", b"\r\n", b"\n", b"\r"))
+lines = st.tuples(names, values, ends).map(lambda one: b"%b: %b%b" % one)
 
 Step = tuple[str, Any]
 sent = st.tuples(st.just("send"), st.sampled_from(WHOLE) | st.sampled_from(BROKEN) | st.binary(max_size=4))
@@ -359,6 +372,41 @@ class SequenceTests(TestCase):
         )
         numbers = [int(number) for one in final for number in one.values(b"x-number")]
         self.assertEqual(numbers, sorted(set(numbers)))
+
+    @hostile
+    @given(st.lists(lines, max_size=4).map(b"".join), st.sampled_from((b"", b"ab")))
+    def test_one_request_is_one_request(self, more: bytes, body: bytes) -> None:
+        """
+        What the remote is sent is one request, with one body, whatever header lines the client has.
+        """
+        world = World()
+        world.client.send(request(b"PUT", b"Content-Length: %d\r\n%b" % (len(body), more), body))
+        for asked in world.agent.asked:
+            length = None if asked.producer is None else int(asked.producer.length)
+            head = request_head(asked.method, b"/", b"ex.com", b"x", asked.headers, length)
+            (message,) = read_messages(head + body)
+            self.assertEqual((message.body, message.whole, message.names.count(b"content-length")), (body, True, 1))
+            self.assertNotIn(b"hunter2", head)
+            self.assertFalse({b"transfer-encoding", b"connection", b"upgrade"} & set(message.names))
+        world.lose(ConnectionDone())
+
+    @hostile
+    @given(st.binary(max_size=6), st.lists(lines, max_size=4).map(b"".join))
+    def test_one_response_is_one_response(self, phrase: bytes, more: bytes) -> None:
+        """
+        What the client is sent is one response, with one body, whatever the remote's words and header lines.
+        """
+        world = World()
+        world.client.send(request())
+        try:
+            world.do_answer(b"HTTP/1.1 200 %b\r\n%bX: y\r\nContent-Length: 2\r\n\r\nhi" % (phrase, more))
+        except MalformedMessage:
+            return
+        (message,) = world.messages
+        framed = message.names.count(b"content-length") + message.names.count(b"transfer-encoding")
+        self.assertEqual((message.body[-2:], framed), (b"hi", 1))
+        self.assertFalse({b"connection", b"upgrade"} & set(message.names))
+        world.lose(ConnectionDone())
 
     @hostile
     @given(
