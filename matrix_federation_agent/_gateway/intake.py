@@ -11,7 +11,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-from .._http.decoding import body_decoder
+from .._http.decoding import ChunkedDecoder, LengthDecoder
 from .._http.head import HeadLimits, MalformedMessage
 from .._http.sending import WholeBody
 from .._http.watch import Deadline
@@ -112,7 +112,7 @@ class Intake:
         self._clock = clock
         self._policy = policy
         self._end = end
-        self._decoder: BodyDecoder | None = body_decoder(end, HeadLimits(policy.max_head_bytes, policy.max_headers, 0))
+        self._decoder: BodyDecoder | None = _decoder(end, policy)
         self._gathered: list[bytes] | None = None
         self._upload: ClientBody | None = None
         self._held_since: float | None = None
@@ -282,3 +282,9 @@ class Intake:
         return Deadline(
             self._begun + self._held_time + seconds, seconds, "the body of the request did not arrive within"
         )
+
+
+def _decoder(end: int | Delimiter, policy: GatewayPolicy) -> BodyDecoder:
+    if isinstance(end, int):
+        return LengthDecoder(end)
+    return ChunkedDecoder(HeadLimits(policy.max_head_bytes, policy.max_headers, 0))
