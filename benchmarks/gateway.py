@@ -7,7 +7,8 @@ servers. Servers are named by their addresses: nothing is to be looked up, which
 both the agent alone, called in its own process: what it costs is in the gateway's figure.
 
 Only the forwarding process is counted, after a warm-up, and as the system counts it. Both log a line a request to a
-file. The benchmark fails if a single request does.
+file. The benchmark fails if a single request through the gateway does; where one through the worker fails, the worker
+has no numbers in that round, and the notes say so.
 """
 
 from __future__ import annotations
@@ -180,15 +181,18 @@ def _insist(report: Report, chosen: argparse.Namespace) -> None:
     """
     Tell what makes the numbers worthless.
 
-    @raise SystemExit: when a request failed, so that a contender has no numbers.
+    @raise SystemExit: when a request of ours failed, or a contender has no numbers at all.
     """
     for row, found in report.samples.items():
         for name in sorted({name for one in found for name, value in one.items() if name.endswith("nginx %")}):
             if max(one.get(name, 0) for one in found) > BUSY:
                 print(f"{row}: the far side may be the limit: {name}")
-    missing = [row for row, found in report.samples.items() if not all(found)]
-    if missing:
-        raise SystemExit(f"not every request was answered: {', '.join(missing)}")
+        failed = sum(not one for one in found)
+        if failed:
+            report.notes[f"{row}: rounds in which not every request was answered"] = failed
+            print(f"{row}: not every request was answered in {failed} of {report.rounds} rounds")
+            if row.startswith(GATEWAY) or failed == report.rounds:
+                raise SystemExit(1)
     finish(report, chosen)
 
 
@@ -212,7 +216,9 @@ def main() -> None:
 
 
 def _only(report: Report, name: str) -> dict[str, list[dict[str, float]]]:
-    return {row: found for row, found in report.samples.items() if any(key.endswith(name) for key in found[0])}
+    return {
+        row: found for row, found in report.samples.items() if any(key.endswith(name) for one in found for key in one)
+    }
 
 
 if __name__ == "__main__":
