@@ -35,6 +35,11 @@ CHILD_LIMIT = 180
 Seconds after which a child process is given up.
 """
 
+MACHINE = "(this machine)"
+"""
+The row of the fixed work.
+"""
+
 Numbers = Mapping[str, float]
 Samples = dict[str, list[dict[str, float]]]
 Child = Callable[[Any, Any], Coroutine[Deferred[Any], Any, dict[str, Any]]]
@@ -142,10 +147,10 @@ def _version(package: str) -> str:
 
 def interleaved(contenders: Sequence[Contender], rounds: int) -> Samples:
     """
-    Measure every contender in every round; each round begins with another one. The row C{(this machine)} is a fixed
-    piece of work: how it varies is the noise.
+    Measure every contender in every round; each round begins with another one. The row L{MACHINE} is a fixed piece
+    of work: how it varies is the noise.
     """
-    everybody = [*contenders, Contender("(this machine)", _fixed_work)]
+    everybody = [*contenders, Contender(MACHINE, _fixed_work)]
     samples: Samples = {contender.name: [] for contender in everybody}
     for number in range(rounds):
         start = number % len(everybody)

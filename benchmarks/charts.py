@@ -19,7 +19,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ._frame import ROOT
+from ._frame import MACHINE, ROOT
 from ._specs import CHARTS, Bar, Chart, Goal, Group, Value
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -168,7 +168,7 @@ def _judged(group: Group, found: Found) -> Iterator[str]:
 
 def _conditions(described: Mapping[str, Any]) -> str:
     machine, notes = described["machine"], described["notes"]
-    noise = [row["noise ms"] for row in described["samples"]["(this machine)"]]
+    noise = [value for row in described["samples"][MACHINE] for value in row.values()]
     packages = ", ".join(f"{name} {machine[name]}" for name in ("Twisted", "pyOpenSSL", "aiohttp") if name in machine)
     openssl = ", ".join(f"{name}: {text}" for name, text in machine.items() if name.startswith("OpenSSL"))
     others = "; ".join(f"{name}: {notes[name]}" for name in ("Synapse", "nginx") if name in notes)

@@ -8,15 +8,16 @@ both the agent alone, called in its own process: what it costs is in the gateway
 
 Only the forwarding process is counted, after a warm-up, and as the system counts it. Both log a line a request to a
 file. The benchmark fails if a single request through the gateway does; where one through the worker fails, the worker
-has no numbers in that round, and the notes say so.
+has no numbers in that round, and the notes say so. Two that are compared take turns at each load, so that a slow minute
+of the machine is a slow minute of both.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -28,12 +29,12 @@ import attrs
 from ._chains import make_chain
 from ._clients import PUTS, SEED, TRANSACTION
 from ._contenders import OURS, be_contender, measure, versions
-from ._frame import Contender, Numbers, Report, finish, in_child, interleaved, options, table
+from ._frame import MACHINE, Contender, Numbers, Report, Samples, finish, in_child, interleaved, options, table
 from ._load import Client, Given, Meter, Question, ask_all
 from ._nginx import SEND, VERSION, Nginx, nginx
 from ._our_gateway import our_gateway
 from ._raw_http import SECRET
-from ._synapse_worker import MainProcess, main_process, worker
+from ._synapse_worker import main_process, worker
 from ._world import BUSY, tell_ratios
 
 GATEWAY, WORKER, ALONE = "gateway", "Synapse's worker", "agent alone"
@@ -44,7 +45,10 @@ RUNS = {1: (300, 2000), 10: (500, 3000), 50: (500, 3000), 1000: (2000, 4000)}
 Requests of the warm-up, and those that are measured, by how many are under way at once.
 """
 
-Running = AbstractContextManager[tuple[int, int]]
+Entrance = tuple[int, int]
+"""
+The port of a process that forwards, and its id.
+"""
 
 
 @attrs.frozen
@@ -94,33 +98,29 @@ def place() -> Iterator[Place]:
         yield Place(homeservers, hosts, Path(directory))
 
 
-def _through(where: Place, start: Callable[[], Running], keep: bool) -> Numbers:  # noqa: FBT001 (bound by its place)
+def _through(where: Place, entrance: Entrance, at_once: int, keep: bool) -> Numbers:  # noqa: FBT001 (bound by its place)
     """
-    Measure a forwarding process, a new one, at every load.
+    Measure a forwarding process at one load.
     """
-    found: dict[str, float] = {}
-    with start() as (port, pid):
-        pids = {"gateway": pid, "nginx": where.homeservers.pid}
-        given = {"gateway": port, "pids": pids, "servers": where.servers, "keep": keep}
-        for at_once, (warm_up, requests) in RUNS.items():
-            told = {**given, "at_once": at_once, "warm_up": warm_up, "requests": requests}
-            numbers = in_child("benchmarks._clients", "", told)
-            found |= {number(at_once, name): value for name, value in numbers.items()}
-    return found
+    port, pid = entrance
+    warm_up, requests = RUNS[at_once]
+    given = {"gateway": port, "pids": {"gateway": pid, "nginx": where.homeservers.pid}, "servers": where.servers}
+    told = {**given, "keep": keep, "at_once": at_once, "warm_up": warm_up, "requests": requests}
+    return _named(at_once, in_child("benchmarks._clients", "", told))
 
 
-def _alone(where: Place) -> Numbers:
+def _alone(where: Place, at_once: int) -> Numbers:
     """
-    Measure the agent without a gateway, in a new process for each load.
+    Measure the agent without a gateway, in a new process.
     """
-    found: dict[str, float] = {}
-    for at_once in RUNS:
-        given = {"pids": {"nginx": where.homeservers.pid}, "servers": where.servers, "at_once": at_once}
-        # It looks nothing up.
-        more = {"root_file": where.root_file, "names": [], "name_server": ["127.0.0.1", 1], "port": 0}
-        numbers = measure("benchmarks.gateway", OURS, {**given, **more}, None)
-        found |= {number(at_once, name): value for name, value in numbers.items()}
-    return found
+    given = {"pids": {"nginx": where.homeservers.pid}, "servers": where.servers, "at_once": at_once}
+    # It looks nothing up.
+    more = {"root_file": where.root_file, "names": [], "name_server": ["127.0.0.1", 1], "port": 0}
+    return _named(at_once, measure("benchmarks.gateway", OURS, {**given, **more}, None))
+
+
+def _named(at_once: int, numbers: Numbers) -> Numbers:
+    return {number(at_once, name): value for name, value in numbers.items()}
 
 
 def _questions(servers: list[str]) -> Iterator[Question]:
@@ -142,31 +142,45 @@ async def work(client: Client, given: Given) -> dict[str, Any]:
     return meter.stop(requests)
 
 
-def contenders(where: Place, main: MainProcess | None) -> list[Contender]:
+def contenders(where: Place, entrances: Mapping[str, Entrance], at_once: int) -> list[Contender]:
     """
-    Make everybody.
+    Make everybody, for one load.
 
-    @param main: Synapse's main process, where there is one.
+    @param entrances: of the forwarding processes.
     """
-    starts: dict[str, Callable[[], Running]] = {
-        GATEWAY: partial(our_gateway, where.directory, where.root_file),
-        **({WORKER: partial(worker, main)} if main else {}),
-    }
     through = [
-        Contender(who + (KEPT if keep else ""), partial(_through, where, start, keep))
+        Contender(who + (KEPT if keep else ""), partial(_through, where, entrance, at_once, keep))
         for keep in (False, True)
-        for who, start in starts.items()
+        for who, entrance in entrances.items()
     ]
-    return [*through, Contender(ALONE, partial(_alone, where))]
+    return [*through, Contender(ALONE, partial(_alone, where, at_once))]
 
 
 @contextmanager
-def _synapse(where: Place, python: str | None) -> Iterator[MainProcess | None]:
-    if python is None:
-        yield None
-        return
-    with main_process(python, where.directory, where.root_file, SECRET) as main:
-        yield main
+def running(where: Place, synapse: str | None) -> Iterator[dict[str, Entrance]]:
+    """
+    Run what forwards.
+
+    @param synapse: a Python that has Synapse; without one there is no worker.
+    """
+    with ExitStack() as stack:
+        found = {GATEWAY: stack.enter_context(our_gateway(where.directory, where.root_file))}
+        if synapse is not None:
+            main = stack.enter_context(main_process(synapse, where.directory, where.root_file, SECRET))
+            found[WORKER] = stack.enter_context(worker(main))
+        yield found
+
+
+def measured(where: Place, entrances: Mapping[str, Entrance], rounds: int) -> Samples:
+    """
+    Measure everybody, load by load: so that two that are compared are measured within seconds of each other.
+    """
+    samples: Samples = {}
+    for at_once in RUNS:
+        for row, found in interleaved(contenders(where, entrances, at_once), rounds).items():
+            told = [_named(at_once, one) for one in found] if row == MACHINE else found
+            samples[row] = [{**one, **more} for one, more in zip(samples.get(row, [{}] * rounds), told, strict=True)]
+    return samples
 
 
 def _tell(report: Report) -> None:
@@ -181,18 +195,20 @@ def _insist(report: Report, chosen: argparse.Namespace) -> None:
     """
     Tell what makes the numbers worthless.
 
-    @raise SystemExit: when a request of ours failed, or a contender has no numbers at all.
+    @raise SystemExit: when a request through the gateway failed, or the agent's own.
     """
     for row, found in report.samples.items():
         for name in sorted({name for one in found for name, value in one.items() if name.endswith("nginx %")}):
             if max(one.get(name, 0) for one in found) > BUSY:
                 print(f"{row}: the far side may be the limit: {name}")
-        failed = sum(not one for one in found)
-        if failed:
-            report.notes[f"{row}: rounds in which not every request was answered"] = failed
-            print(f"{row}: not every request was answered in {failed} of {report.rounds} rounds")
-            if row.startswith(GATEWAY) or failed == report.rounds:
-                raise SystemExit(1)
+        for at_once in RUNS:
+            failed = sum(not any(key.startswith(number(at_once, "")) for key in one) for one in found)
+            if failed:
+                said = f"{row}: rounds in which not every request was answered, {number(at_once, '')}".rstrip(": ")
+                report.notes[said] = failed
+                print(f"{said}: {failed} of {report.rounds}")
+                if not row.startswith(WORKER):
+                    raise SystemExit(1)
     finish(report, chosen)
 
 
@@ -204,13 +220,13 @@ def main() -> None:
     if chosen.child:
         be_contender(chosen.child, work)
         return
-    with place() as where, _synapse(where, chosen.synapse) as main_of_synapse:
-        samples = interleaved(contenders(where, main_of_synapse), chosen.rounds)
+    with place() as where, running(where, chosen.synapse) as entrances:
+        samples = measured(where, entrances, chosen.rounds)
         notes = {"nginx": where.homeservers.version, **versions(chosen.synapse)}
         report = Report("gateway", samples, chosen.rounds, notes)
     for name in ("CPU us", "requests/s", "grown MiB"):
         print(f"\n{name}\n{table(_only(report, name), [number(at_once, name) for at_once in RUNS])}")
-    print(table({"(this machine)": samples["(this machine)"]}))
+    print(table({MACHINE: samples[MACHINE]}))
     _tell(report)
     _insist(report, chosen)
 
