@@ -177,6 +177,7 @@ UNUSABLE: list[tuple[str, Callable[[], object]]] = [
     ("max_addresses", lambda: ConnectionPolicy(max_addresses=0)),
     ("idle_connections", lambda: ConnectionPolicy(idle_connections=-1)),
     ("attempt_delay", lambda: ConnectionPolicy(attempt_delay=0)),
+    ("surplus_timeout", lambda: ConnectionPolicy(surplus_timeout=0)),
     ("queue_timeout", lambda: ConnectionPolicy(queue_timeout=-1)),
     ("open_connections", lambda: ConnectionPolicy(open_connections=0)),
     ("connecting", lambda: ConnectionPolicy(connecting=0)),
@@ -381,6 +382,7 @@ class DefaultTests(TestCase):
         opened = (policy.open_connections, policy.total_open_connections, policy.connecting)
         idle = (policy.idle_connections, policy.total_idle_connections, policy.idle_timeout, policy.connection_lifetime)
         self.assertEqual((tried, opened, idle), ((8, 10), (50, 2000, 2), (5, 1000, 120, 3600)))
+        self.assertEqual(policy.surplus_timeout, 5)
 
 
 class GatewayPolicyTests(TestCase):

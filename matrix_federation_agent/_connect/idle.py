@@ -17,8 +17,8 @@ C = TypeVar("C")
 
 class IdleConnections(Generic[C]):
     """
-    The idle connections to all destinations, in the order in which they
-    became idle; one timer for all of them.
+    Idle connections, in the order in which they became so; one timer for all
+    of them.
     """
 
     def __init__(self, clock: IReactorTime, seconds: float, close: Callable[[C], object]) -> None:
@@ -37,9 +37,9 @@ class IdleConnections(Generic[C]):
 
     def add(self, connection: C) -> None:
         """
-        Keep a connection from now on.
+        Keep a connection from now on, unless it is kept already.
         """
-        self._since[connection] = self._clock.seconds()
+        self._since.setdefault(connection, self._clock.seconds())
         # It is not stopped when a connection is used again, which would cost
         # each request more than a look every now and then.
         if self._timer is None:

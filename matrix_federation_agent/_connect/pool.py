@@ -69,6 +69,7 @@ class ConnectionPool:
         self._connector = Connector(dialer, policy, self.slots, factory, self)
         self._queue = Queue(reactor, policy, self.slots, lambda: self._count("timeouts"))
         self._idle = IdleConnections[HTTPConnection](reactor, policy.idle_timeout, self._dismiss)
+        self._surplus = IdleConnections[HTTPConnection](reactor, policy.surplus_timeout, self._evict_surplus)
         self._lanes: dict[Destination, Lane] = {}
         self._lane_of: dict[HTTPConnection, Lane] = {}
         # Lost before the pool had them.
@@ -122,7 +123,7 @@ class ConnectionPool:
         lane = self._lanes.get(destination)
         while lane is not None and lane.idle:
             connection = lane.idle.pop()
-            self._idle.discard(connection)
+            self._end_idling(connection)
             if not self._is_old(connection):
                 return connection
             self._count("retired")
@@ -177,8 +178,31 @@ class ConnectionPool:
         self._idle.add(connection)
         if self.slots.wanted or len(self._idle) > self._policy.total_idle_connections:
             self.make_room()
-        elif len(lane.idle) > self._policy.idle_connections:
+        else:
+            self._bound(lane)
+
+    def _bound(self, lane: Lane) -> None:
+        """
+        Have the connection that is one too many leave, unless it is used
+        before its time is over.
+        """
+        limit = self._policy.idle_connections
+        surplus = len(lane.idle) - limit
+        if surplus > 0 and limit:
+            self._surplus.add(lane.idle[surplus - 1])
+        elif surplus > 0:
             self._evict(lane.idle[0])
+
+    def _evict_surplus(self, connection: HTTPConnection) -> None:
+        """
+        Close a connection that was one too many for so long, if it still is.
+        """
+        if len(self._lane_of[connection].idle) > self._policy.idle_connections:
+            self._evict(connection)
+
+    def _end_idling(self, connection: HTTPConnection) -> None:
+        self._idle.discard(connection)
+        self._surplus.discard(connection)
 
     def make_room(self) -> bool:
         """
@@ -219,7 +243,7 @@ class ConnectionPool:
     def _forget(self, connection: HTTPConnection) -> Lane:
         lane = self._lane_of.pop(connection)
         lane.remove(connection)
-        self._idle.discard(connection)
+        self._end_idling(connection)
         # Before its slot is given to somebody.
         self._connector.promote(lane)
         return lane
@@ -316,6 +340,7 @@ class ConnectionPool:
                 self._clear(self._forget(connection))
                 connection.abort()
         self._idle.stop()
+        self._surplus.stop()
 
     def _count(self, event: str) -> None:
         self._counters.add(f"{POOL}.{event}")

@@ -43,6 +43,8 @@ class ConnectionPolicy:
     @ivar connecting: connections that are being made to one destination at
         the same time.
     @ivar idle_connections: kept to one destination (Synapse: 5).
+    @ivar surplus_timeout: after which an idle connection beyond that is
+        closed.
     @ivar total_idle_connections: kept to all of them.
     @ivar idle_timeout: after which an idle connection is closed (Synapse: 120
         seconds).
@@ -71,6 +73,7 @@ class ConnectionPolicy:
     total_open_connections: int = positive_count(2000)
     connecting: int = positive_count(2)
     idle_connections: int = count(5)
+    surplus_timeout: float = seconds(5.0)
     total_idle_connections: int = count(1000)
     idle_timeout: float = seconds(120.0)
     connection_lifetime: float = seconds(3600.0)

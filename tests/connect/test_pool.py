@@ -182,7 +182,7 @@ class IdleTests(PoolCase):
         Of several connections to one server only so many are kept.
         """
         server = self.raw()
-        agent = self.federation.agent(connections=ConnectionPolicy(idle_connections=1))
+        agent = self.federation.agent(connections=ConnectionPolicy(idle_connections=1, surplus_timeout=0.1))
         uris = [f"matrix-federation://ex.com:8448/{n}" for n in range(3)]
         await gatherResults([Deferred.fromCoroutine(self.send(uri, agent)) for uri in uris])
         await until(lambda: server.connected == 1)

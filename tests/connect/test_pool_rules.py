@@ -340,16 +340,65 @@ class IdleTests(TestCase):
     What is kept, and for how long.
     """
 
-    def test_so_many_for_a_destination(self) -> None:
+    def answered(self, pooling: Pooling, number: int) -> list[ScriptedConnection]:
         """
-        The one that has been idle for longest leaves.
+        Have requests answered side by side.
         """
-        pooling = Pooling(idle_connections=2)
-        pooling.sends(3)
-        connections = [pooling.connect() for _ in range(3)]
+        pooling.sends(number)
+        connections = [pooling.connect() for _ in range(number)]
         for connection in connections:
             connection.answer()
+        return connections
+
+    def test_so_many_for_a_destination(self) -> None:
+        """
+        Those that have been idle for longest leave, once nobody has asked for them for a while.
+        """
+        pooling = Pooling(idle_connections=2, surplus_timeout=3)
+        connections = self.answered(pooling, 4)
+        pooling.clock.advance(2.9)
+        self.assertEqual([connection.end for connection in connections], ["", "", "", ""])
+        pooling.clock.advance(0.1)
+        self.assertEqual([connection.end for connection in connections], ["left", "left", "", ""])
+        self.assertEqual(pooling.counted("evicted"), 2)
+
+    def test_a_surplus_that_is_used(self) -> None:
+        """
+        What is asked for in time is no surplus.
+        """
+        pooling = Pooling(idle_connections=1, surplus_timeout=3)
+        connections = self.answered(pooling, 3)
+        pooling.sends(3)
+        pooling.clock.advance(3)
+        self.assertEqual([connection.end for connection in connections], ["", "", ""])
+        self.assertEqual((pooling.counted("opened"), pooling.counted("reused")), (3, 3))
+
+    def test_a_surplus_that_is_none_any_more(self) -> None:
+        """
+        Of two that are idle when their time is over none leaves, if two may be.
+        """
+        pooling = Pooling(idle_connections=2, surplus_timeout=3)
+        connections = self.answered(pooling, 3)
+        pooling.send("/long")
+        pooling.clock.advance(3)
+        self.assertEqual([connection.end for connection in connections], ["", "", ""])
+        connections[2].answer()
+        pooling.clock.advance(3)
         self.assertEqual([connection.end for connection in connections], ["left", "", ""])
+
+    def test_a_surplus_again_and_again(self) -> None:
+        """
+        One that nobody uses leaves, however often there is one too many.
+        """
+        pooling = Pooling(idle_connections=1, surplus_timeout=3)
+        connections = self.answered(pooling, 2)
+        for _ in range(3):
+            pooling.clock.advance(0.9)
+            pooling.send("/again")
+            connections[1].answer()
+        self.assertEqual([connection.end for connection in connections], ["", ""])
+        pooling.clock.advance(0.3)
+        self.assertEqual([connection.end for connection in connections], ["left", ""])
 
     def test_so_many_in_all(self) -> None:
         """
