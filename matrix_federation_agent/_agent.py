@@ -37,7 +37,7 @@ from ._route import LocatedTarget, Route
 from ._server_name import ServerName
 from ._tls.trust import Trust, TrustGeneration
 from ._tls.watching import TrustWatch
-from ._uri import FEDERATION_SCHEMES, parse_uri
+from ._uri import FEDERATION_SCHEMES, CheckedURI, parse_uri
 from ._version import __version__
 from .errors import AgentClosed, FederationError
 
@@ -322,7 +322,7 @@ class MatrixFederationAgent:
         self, method: bytes, uri: bytes | EncodedURL, headers: Headers | None, body: IBodyProducer | None
     ) -> IResponse:
         asked = uri.to_text().encode("utf-8") if isinstance(uri, EncodedURL) else uri
-        parsed = parse_uri(asked)
+        parsed = asked.parsed if isinstance(asked, CheckedURI) else parse_uri(asked)
         require_method(method, str(parsed.authority))
         if parsed.scheme in FEDERATION_SCHEMES:
             identity = await self._discovery.who(parsed.authority)

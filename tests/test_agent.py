@@ -36,6 +36,7 @@ from matrix_federation_agent import (
     __version__,
     federation_url,
 )
+from matrix_federation_agent._uri import CheckedURI, parse_uri
 from matrix_federation_agent.errors import (
     AddressDenied,
     AgentClosed,
@@ -104,6 +105,16 @@ class InterfaceTests(AgentCase):
             await treq.content(await self.agent.request(b"GET", f"{scheme}://ex.com/{scheme}".encode()))
         self.assertEqual({request.host for request in server.requests}, {"ex.com"})
         self.assertEqual(len(server.requests), 4)
+
+    async def test_a_uri_that_was_taken_apart(self) -> None:
+        """
+        One that was taken apart before is not once more.
+        """
+        server = self.server()
+        checked = CheckedURI.check(b"matrix-federation://ex.com/a")
+        checked.parsed = parse_uri(b"matrix-federation://ex.com/b")
+        await treq.content(await self.agent.request(b"GET", checked))
+        self.assertEqual([request.target for request in server.requests], [b"/b"])
 
     def refusals(self, uris: str) -> dict[str, type]:
         """

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from matrix_federation_agent import FederationURL, ServerName, federation_url
-from matrix_federation_agent._uri import RequestURI, follow_location, parse_uri
+from matrix_federation_agent._uri import CheckedURI, RequestURI, follow_location, parse_uri
 from matrix_federation_agent.errors import FederationError, InvalidServerName, InvalidURI, UnsupportedScheme
 
 from .case import TestCase
@@ -188,6 +188,21 @@ class ParseTests(TestCase):
     def test_the_text_of_a_uri(self) -> None:
         """What was read can be written again."""
         self.assertEqual(str(parse_uri(b"HTTPS://EX.com:0443/a?b#c")), "https://EX.com:0443/a?b")
+
+
+class CheckedURITests(TestCase):
+    """L{CheckedURI}."""
+
+    def test_it_is_bytes_and_what_they_say(self) -> None:
+        """Whoever knows nothing of it has the bytes."""
+        for uri, *_ in PARSED:
+            checked = CheckedURI.check(uri)
+            self.assertEqual((checked, checked.parsed), (uri, parse_uri(uri)))
+
+    def test_what_is_no_uri_of_a_server_is_refused(self) -> None:
+        """As it is otherwise."""
+        for uri, error in REFUSED:
+            self.assertEqual(error_of(lambda uri=uri: CheckedURI.check(uri)), error, repr(uri))  # type: ignore[misc]
 
 
 class FollowLocationTests(TestCase):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from .._uri import HTTPS, parse_uri
+from .._uri import HTTPS, CheckedURI
 from ..errors import FederationError, UnsupportedScheme
 from .answers import Answer, forbidden_scheme, no_tunnel, refused_target
 
@@ -26,7 +26,7 @@ class FederationTarget:
     @ivar path: what follows the name, up to the query.
     """
 
-    uri: bytes = attrs.field(repr=False)
+    uri: CheckedURI = attrs.field(repr=False)
     server_name: str
     path: bytes
 
@@ -65,11 +65,12 @@ def read_target(method: bytes, target: bytes, policy: GatewayPolicy) -> Federati
     if b"#" in target:
         return refused_target("the request target has a fragment")
     try:
-        parsed = parse_uri(target)
+        uri = CheckedURI.check(target)
     except UnsupportedScheme as error:
         return refused_target(error.reason, "M_UNRECOGNIZED")
     except FederationError as error:
         return refused_target(f"the request target is not usable: {error.reason}")
+    parsed = uri.parsed
     if parsed.scheme == HTTPS and not policy.allow_https:
         return forbidden_scheme()
-    return FederationTarget(target, str(parsed.authority), parsed.target.partition(b"?")[0])
+    return FederationTarget(uri, str(parsed.authority), parsed.target.partition(b"?")[0])

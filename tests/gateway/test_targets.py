@@ -9,6 +9,7 @@ import json
 from matrix_federation_agent._gateway.answers import Answer
 from matrix_federation_agent._gateway.targets import FederationTarget, PageTarget, read_page, read_target
 from matrix_federation_agent._policies import GatewayPolicy
+from matrix_federation_agent._uri import CheckedURI
 from tests.case import TestCase
 
 # Targets that are forwarded; the server name and the path in them.
@@ -75,7 +76,7 @@ class ReadTargetTests(TestCase):
         The agent is asked for what was received.
         """
         for target, server_name, path in FORWARDED:
-            expected = FederationTarget(target, server_name, path)
+            expected = FederationTarget(CheckedURI.check(target), server_name, path)
             self.assertEqual(read_target(b"GET", target, GatewayPolicy()), expected)
 
     def test_G6_other_targets_are_refused(self) -> None:
@@ -94,7 +95,7 @@ class ReadTargetTests(TestCase):
         """
         policy = GatewayPolicy(allow_https=True)
         found = read_target(b"GET", b"https://ex.com:444/a?b", policy)
-        self.assertEqual(found, FederationTarget(b"https://ex.com:444/a?b", "ex.com:444", b"/a"))
+        self.assertEqual(found, FederationTarget(CheckedURI.check(b"https://ex.com:444/a?b"), "ex.com:444", b"/a"))
         self.assertIsInstance(read_target(b"GET", b"http://ex.com/", policy), Answer)
 
     def test_passwords_are_not_repeated(self) -> None:
