@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.defer import succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol, connectionDone
@@ -23,7 +24,10 @@ from matrix_federation_agent.gateway import FederationGateway, GatewayPolicy, Se
 from matrix_federation_agent.testing import Fault
 from tests.conformance.case import FederationCase, RawServer, until
 
+from .fakes import FakeAgent
+
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
     from twisted.web.server import Request
 
@@ -92,6 +96,20 @@ class Leaf(Resource):
         Tell.
         """
         return b"%r %r" % (request.prepath, request.postpath)
+
+
+class OddAgent(FakeAgent):
+    """
+    Answers with what is no response.
+    """
+
+    clock = reactor
+
+    def request(self, *_: Any) -> Deferred[Any]:
+        """
+        Answer.
+        """
+        return succeed(object())
 
 
 def branch() -> Resource:
@@ -449,6 +467,17 @@ class FailureTests(SiteCase):
         self.assertEqual(
             (dict(gateway.forwarder.counters.snapshot())["gateway.gone"], gateway.forwarder.under_way()), (1, 0)
         )
+
+    async def test_a_response_that_is_none(self) -> None:
+        """
+        What is wrong with the gateway itself ends the request, its place and the client's waiting.
+        """
+        gateway = FederationGateway(OddAgent(), b"of-the-site")  # type: ignore[arg-type]
+        client = await self.say(gateway, b"GET " + URI + b" HTTP/1.1\r\n" + AUTHORISED + b"\r\n")
+        await until(lambda: client.reason is not None)
+        counted = dict(gateway.forwarder.counters.snapshot())
+        self.assertEqual((client.received, counted["gateway.internal"], gateway.forwarder.under_way()), (b"", 1, 0))
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
 
     async def test_agent_closed(self) -> None:
         """
