@@ -40,7 +40,7 @@ from ._world import BUSY, tell_ratios
 GATEWAY, WORKER, ALONE = "gateway", "Synapse's worker", "agent alone"
 KEPT = ", connections kept"
 SERVERS = 40
-RUNS = {1: (300, 2000), 10: (500, 3000), 50: (500, 3000), 1000: (2000, 4000)}
+RUNS = {1: (100, 800), 10: (200, 1200), 50: (200, 1200), 1000: (1200, 2000)}
 """
 Requests of the warm-up, and those that are measured, by how many are under way at once.
 """
@@ -216,7 +216,7 @@ def main() -> None:
     """
     Run it.
     """
-    chosen = options(__doc__)
+    chosen = options(__doc__, rounds=15)
     if chosen.child:
         be_contender(chosen.child, work)
         return
