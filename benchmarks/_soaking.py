@@ -11,7 +11,7 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from random import Random, SystemRandom
 from time import perf_counter
@@ -20,14 +20,14 @@ from typing import Any, Protocol
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater, react
-from twisted.logger import LogEvent, LogLevel
+from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
 from matrix_federation_agent import ConnectionPolicy, DiscoveryPolicy, MatrixFederationAgent
 
 from ._frame import resident_bytes
 from ._groups import GroupsProcess
-from ._leftovers import waiting_coroutines
+from ._leftovers import Held, waiting_coroutines, waiting_deferreds
 from ._unruly import SOUND
 
 NAMES = 12
@@ -186,9 +186,9 @@ def heed(wrong: Counter[str], last_words: str) -> None:
     wrong["a server with a certificate of somebody else heard a request"] += told["believed"]
 
 
-class Soaked(Protocol):
+class Soaking(Protocol):
     """
-    What a soak found.
+    A soak, and what it finds.
 
     @ivar outcomes: how often requests ended in each way.
     @ivar wrong: what should not have happened.
@@ -199,14 +199,30 @@ class Soaked(Protocol):
     wrong: Counter[str]
     excused: int
 
+    async def run(self, seconds: float) -> None:
+        """
+        Keep asking, until the time is over and all has ended.
+        """
 
-Soaking = Callable[[Any, GroupsProcess, float, int, Path], Awaitable[Soaked]]
+    def left(self) -> dict[str, int]:
+        """
+        Count what is still under way.
+        """
+
+    async def close(self) -> None:
+        """
+        End what was soaked.
+        """
 
 
-def run_soak(description: str | None, soak: Soaking) -> None:
+Maker = Callable[[Any, GroupsProcess, Random, Path], Soaking]
+
+
+def run_soak(description: str | None, make: Maker) -> None:
     """
     Run a soak as the command line says.
 
+    @param make: makes it, of the reactor, the far side, chance, and the path of a store.
     @raise SystemExit: with status 1 when something is wrong.
     """
     parser = argparse.ArgumentParser(description=description)
@@ -215,12 +231,14 @@ def run_soak(description: str | None, soak: Soaking) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write how often requests ended in each way")
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}", flush=True)
-    react(lambda reactor: Deferred.fromCoroutine(_run(reactor, soak, chosen)))
+    react(lambda reactor: Deferred.fromCoroutine(_run(reactor, make, chosen)))
 
 
-async def _run(reactor: Any, soak: Soaking, chosen: argparse.Namespace) -> None:
+async def _run(reactor: Any, make: Maker, chosen: argparse.Namespace) -> None:
     with GroupsProcess("benchmarks._unruly") as far_side, tempfile.TemporaryDirectory() as directory:
-        found = await soak(reactor, far_side, chosen.seconds, chosen.seed, Path(directory) / "store")
+        found = await _soaked(
+            reactor, lambda: make(reactor, far_side, Random(chosen.seed), Path(directory) / "store"), chosen.seconds
+        )
     heed(found.wrong, far_side.last_words)
     _say(found, chosen.seed)
     if chosen.json is not None:
@@ -230,7 +248,30 @@ async def _run(reactor: Any, soak: Soaking, chosen: argparse.Namespace) -> None:
         raise SystemExit(1)
 
 
-def _say(found: Soaked, seed: int) -> None:
+async def _soaked(reactor: Any, make: Callable[[], Soaking], seconds: float) -> Soaking:
+    """
+    Run all of it.
+    """
+    # Before it has turned once, the reactor is not complete.
+    await deferLater(reactor, 0, lambda: None)
+    held, deferreds = Held.by(reactor), waiting_deferreds()
+    running = make()
+    observer = failures(running.wrong)
+    globalLogPublisher.addObserver(observer)
+    await running.run(seconds / 2)
+    half = await Size.at_rest(reactor)
+    await running.run(seconds / 2)
+    whole = await Size.at_rest(reactor)
+    left = running.left()
+    await running.close()
+    await deferLater(reactor, SETTLED, lambda: None)
+    count_left(running.wrong, {**Held.by(reactor).since(held), **left}, waiting_deferreds() - deferreds)
+    compare(running.wrong, half, whole)
+    globalLogPublisher.removeObserver(observer)
+    return running
+
+
+def _say(found: Soaking, seed: int) -> None:
     for outcome, number in found.outcomes.most_common():
         print(f"{number:7,}  {outcome}")
     print(f"{found.outcomes.total():7,}  requests, {found.excused} excused by a silent name server; seed {seed}")

@@ -19,8 +19,6 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.task import deferLater
-from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from matrix_federation_agent._gateway.factory import GatewayFactory
@@ -31,9 +29,8 @@ from matrix_federation_agent.stores import SQLiteStore
 
 from ._client import our_agent
 from ._groups import GroupsProcess
-from ._leftovers import Held, waiting_deferreds
 from ._raw_http import SECRET, Reply
-from ._soaking import CONNECTIONS, DISCOVERY, SETTLED, STUCK, Changes, Size, compare, count_left, failures, run_soak
+from ._soaking import CONNECTIONS, DISCOVERY, STUCK, Changes, run_soak
 from ._visits import DRIPS, LATE, SLOWLY, Outcome, Visit, outcome_of
 
 CLIENTS = 40
@@ -163,6 +160,15 @@ class GatewaySoak:
         each = [self._keep_coming(until) for _ in range(CLIENTS)]
         await gatherResults([Deferred.fromCoroutine(one) for one in (*each, self._changes.keep_changing(until))])
 
+    def left(self) -> dict[str, int]:
+        """
+        Count requests and clients.
+        """
+        return {
+            "requests under way": self.forwarder.under_way(),
+            "connections of clients": self.factory.connections.open,
+        }
+
     async def close(self) -> None:
         """
         End the gateway as a service does.
@@ -213,31 +219,5 @@ class GatewaySoak:
             self.wrong[f"{visit.kind} of {visit.name.split('.')[1]}, {visit.manner}, {visit.sent}: {objection}"] += 1
 
 
-async def soak(reactor: Any, far_side: GroupsProcess, seconds: float, seed: int, store: Path) -> GatewaySoak:
-    """
-    Run all of it.
-    """
-    # Before it has turned once, the reactor is not complete.
-    await deferLater(reactor, 0, lambda: None)
-    held, deferreds = Held.by(reactor), waiting_deferreds()
-    running = GatewaySoak(reactor, far_side, Random(seed), store)
-    observer = failures(running.wrong)
-    globalLogPublisher.addObserver(observer)
-    await running.run(seconds / 2)
-    half = await Size.at_rest(reactor)
-    await running.run(seconds / 2)
-    whole = await Size.at_rest(reactor)
-    left = {
-        "requests under way": running.forwarder.under_way(),
-        "connections of clients": running.factory.connections.open,
-    }
-    await running.close()
-    await deferLater(reactor, SETTLED, lambda: None)
-    count_left(running.wrong, {**Held.by(reactor).since(held), **left}, waiting_deferreds() - deferreds)
-    compare(running.wrong, half, whole)
-    globalLogPublisher.removeObserver(observer)
-    return running
-
-
 if __name__ == "__main__":
-    run_soak(__doc__, soak)
+    run_soak(__doc__, GatewaySoak)

@@ -17,6 +17,7 @@ from zope.interface.verify import verifyObject
 
 from matrix_federation_agent._http.connection import UNDELIMITED
 from matrix_federation_agent.errors import TimedOut
+from tests.http.kit import Told
 
 from .wire_kit import WireCase, record, request
 
@@ -45,11 +46,9 @@ RESPONSES: list[tuple[bytes, bytes, bytes, bytes]] = [
 
 
 @implementer(IResponse)
-class Foreign:
+class Foreign(Told):
     """
-    A response of another agent.
-
-    @ivar told: what the transport of its body was told.
+    A response of another agent, and the transport of its body.
     """
 
     version = (b"HTTP", 1, 1)
@@ -59,9 +58,9 @@ class Foreign:
     request = None
 
     def __init__(self, length: object) -> None:
+        super().__init__()
         self.length = length
         self.headers = Headers({b"X": [b"y"]})
-        self.told: list[str] = []
 
     def deliverBody(self, protocol: IProtocol) -> None:
         """
@@ -74,24 +73,6 @@ class Foreign:
         """
         There is none.
         """
-
-    def pauseProducing(self) -> None:
-        """
-        Keep it.
-        """
-        self.told.append("pause")
-
-    def resumeProducing(self) -> None:
-        """
-        Keep it.
-        """
-        self.told.append("resume")
-
-    def stopProducing(self) -> None:
-        """
-        Keep it.
-        """
-        self.told.append("stop")
 
     def end(self, reason: Exception) -> None:
         """

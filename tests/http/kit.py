@@ -109,27 +109,15 @@ class Reading(Protocol):
         self.ends.append(reason)
 
 
-@implementer(IBodyProducer)
-class Producer:
+class Told:
     """
-    A body that is produced by hand.
+    Keeps what a producer is told.
 
-    @ivar told: what the producer was told.
-    @ivar finished: the producer's own Deferred.
+    @ivar told: all of it, in order.
     """
 
-    def __init__(self, length: object = UNKNOWN_LENGTH) -> None:
-        self.length = length
+    def __init__(self) -> None:
         self.told: list[str] = []
-        self.finished: Deferred[None] = Deferred()
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        """
-        Begin.
-        """
-        self.told.append("start")
-        self.write = consumer.write
-        return self.finished
 
     def pauseProducing(self) -> None:
         """
@@ -148,6 +136,28 @@ class Producer:
         Keep it.
         """
         self.told.append("stop")
+
+
+@implementer(IBodyProducer)
+class Producer(Told):
+    """
+    A body that is produced by hand.
+
+    @ivar finished: the producer's own Deferred.
+    """
+
+    def __init__(self, length: object = UNKNOWN_LENGTH) -> None:
+        super().__init__()
+        self.length = length
+        self.finished: Deferred[None] = Deferred()
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """
+        Begin.
+        """
+        self.told.append("start")
+        self.write = consumer.write
+        return self.finished
 
 
 class HTTPCase(TestCase):
