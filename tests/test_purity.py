@@ -42,7 +42,7 @@ PURE = [
         *(f"_gateway.{name}" for name in ("config_file", "configuration", "kinds", "settings", "surroundings")),
         *(f"_gateway.{name}" for name in ("head", "reading")),
         *(f"_http.{name}" for name in ("decoding", "failures", "framing", "head", "reading", "request")),
-        *(f"_gateway.{name}" for name in ("access_log", "admission", "answers", "counting", "description")),
+        *(f"_gateway.{name}" for name in ("access_log", "admission", "answers", "counting", "failures", "refusals")),
         *(f"_gateway.{name}" for name in ("forwarding", "head", "reading", "secret", "targets")),
         *(f"_tls.{name}" for name in ("contents", "objections", "pem", "reasons", "remedies")),
         *(f"_tls.{name}" for name in ("log_list", "transparency")),

@@ -11,8 +11,6 @@ from __future__ import annotations
 import attrs
 
 from .._failures import to_json
-from ..errors import AddressDenied, AgentClosed, FederationError, InvalidRequest, TimedOut
-from .description import described, shortened
 
 OUTCOMES = (
     "ok",
@@ -36,7 +34,11 @@ reached; the gateway stops; the gateway itself is at fault; it was for one of
 the gateway's own pages.
 """
 
-_JSON = (b"Content-Type", b"application/json")
+JSON = (b"Content-Type", b"application/json")
+"""
+The header of an answer in JSON.
+"""
+
 # RFC 9110, section 15.5.6: a 405 names the methods there are.
 _METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
@@ -61,59 +63,6 @@ class Answer:
     reason: str = ""
 
 
-def malformed(reason: str) -> Answer:
-    """
-    Answer what is no request.
-    """
-    return _refused(400, "M_UNKNOWN", f"malformed request: {reason}")
-
-
-def too_large(limit: int) -> Answer:
-    """
-    Answer a body that is too long.
-
-    @param limit: in bytes.
-    """
-    return _refused(413, "M_TOO_LARGE", f"the body of the request is longer than {limit} bytes")
-
-
-def head_too_large(limit: int) -> Answer:
-    """
-    Answer a head that is too long (RFC 6585, section 5).
-
-    @param limit: in bytes.
-    """
-    return _refused(431, "M_TOO_LARGE", f"the head of the request is longer than {limit} bytes")
-
-
-def late_head() -> Answer:
-    """
-    Answer a client that does not finish the head of its request.
-    """
-    return _error(408, "M_UNKNOWN", "the head of the request took too long", "late")
-
-
-def late_body() -> Answer:
-    """
-    Answer a client that does not go on with the body of its request.
-    """
-    return _error(408, "M_UNKNOWN", "the body of the request took too long", "late")
-
-
-def unsupported_version() -> Answer:
-    """
-    Answer another version of HTTP than 1.
-    """
-    return _refused(505, "M_UNKNOWN", "the gateway speaks HTTP/1.1")
-
-
-def unsupported_coding() -> Answer:
-    """
-    Answer another transfer coding than chunked (RFC 9112, section 6.1).
-    """
-    return _refused(501, "M_UNKNOWN", "the only transfer coding is chunked")
-
-
 def unauthorised(reason: str, header: str) -> Answer:
     """
     Answer a request without the secret: with the texts of Synapse's proxy,
@@ -126,28 +75,28 @@ def unauthorised(reason: str, header: str) -> Answer:
     code = "M_MISSING_TOKEN" if reason == "Missing" else "M_UNAUTHORIZED"
     plural = "s" if reason == "Too many" else ""
     challenge = ((b"WWW-Authenticate", b"Bearer"),) if header == "Authorization" else ()
-    return _error(401, code, f"{reason} {header} header{plural}.", "unauthorised", headers=challenge)
+    return error_answer(401, code, f"{reason} {header} header{plural}.", "unauthorised", *challenge)
 
 
 def refused_target(reason: str, errcode: str = "M_INVALID_PARAM") -> Answer:
     """
     Answer a target that cannot be forwarded.
     """
-    return _refused(400, errcode, reason)
+    return refusal(400, errcode, reason)
 
 
 def forbidden_scheme() -> Answer:
     """
     Answer an C{https} target where those are not forwarded.
     """
-    return _refused(403, "M_FORBIDDEN", "https targets are not allowed here")
+    return refusal(403, "M_FORBIDDEN", "https targets are not allowed here")
 
 
 def no_tunnel() -> Answer:
     """
     Answer CONNECT: the gateway makes requests, not tunnels.
     """
-    return _refused(405, "M_UNRECOGNIZED", "CONNECT is not supported", (b"Allow", _METHODS))
+    return refusal(405, "M_UNRECOGNIZED", "CONNECT is not supported", (b"Allow", _METHODS))
 
 
 def busy(retry_after: int, reason: str = "too many requests are under way") -> Answer:
@@ -156,7 +105,7 @@ def busy(retry_after: int, reason: str = "too many requests are under way") -> A
 
     @param retry_after: in seconds.
     """
-    return _error(503, "M_UNKNOWN", reason, "busy", headers=(_retry(retry_after),))
+    return error_answer(503, "M_UNKNOWN", reason, "busy", come_again(retry_after))
 
 
 def draining(retry_after: int) -> Answer:
@@ -165,24 +114,14 @@ def draining(retry_after: int) -> Answer:
 
     @param retry_after: in seconds.
     """
-    return _error(503, "M_UNKNOWN", "the gateway is about to stop", "draining", headers=(_retry(retry_after),))
-
-
-def deadline(server_name: str, seconds: float) -> Answer:
-    """
-    Answer when a remote had no response in time.
-
-    @param seconds: for which it was waited.
-    """
-    reason = f"no response within {seconds:g} seconds"
-    return failed(TimedOut(server_name, reason, phase="http", seconds=seconds), server_name, 0)
+    return error_answer(503, "M_UNKNOWN", "the gateway is about to stop", "draining", come_again(retry_after))
 
 
 def no_page() -> Answer:
     """
     Answer a path at which the gateway has nothing.
     """
-    return _refused(404, "M_UNRECOGNIZED", "there is no such page")
+    return refusal(404, "M_UNRECOGNIZED", "there is no such page")
 
 
 def wrong_method(allowed: bytes) -> Answer:
@@ -191,14 +130,14 @@ def wrong_method(allowed: bytes) -> Answer:
 
     @param allowed: those that it has.
     """
-    return _refused(405, "M_UNRECOGNIZED", "the page does not have this method", (b"Allow", allowed))
+    return refusal(405, "M_UNRECOGNIZED", "the page does not have this method", (b"Allow", allowed))
 
 
 def bad_parameter(reason: str) -> Answer:
     """
     Answer a request for a page whose query is not usable.
     """
-    return _refused(400, "M_INVALID_PARAM", reason)
+    return refusal(400, "M_INVALID_PARAM", reason)
 
 
 def no_metrics(missing: str) -> Answer:
@@ -207,7 +146,7 @@ def no_metrics(missing: str) -> Answer:
 
     @param missing: what has to be installed.
     """
-    return _refused(501, "M_UNKNOWN", f"metrics need {missing}")
+    return refusal(501, "M_UNKNOWN", f"metrics need {missing}")
 
 
 def page(code: int, document: object) -> Answer:
@@ -216,7 +155,7 @@ def page(code: int, document: object) -> Answer:
 
     @param document: becomes JSON.
     """
-    return Answer(code, to_json(document, None).encode("ascii"), (_JSON,), "page")
+    return Answer(code, to_json(document, None).encode("ascii"), (JSON,), "page")
 
 
 def text_page(text: bytes, content_type: bytes) -> Answer:
@@ -230,59 +169,30 @@ def internal() -> Answer:
     """
     Answer when the gateway itself is at fault: its log says more.
     """
-    return _error(500, "M_UNKNOWN", "internal error", "internal")
+    return error_answer(500, "M_UNKNOWN", "internal error", "internal")
 
 
-def cancelled(retry_after: int) -> Answer:
+def come_again(seconds: int) -> tuple[bytes, bytes]:
     """
-    Answer a request that was cancelled: because the client went away, or
-    because the agent was closed, and then the client is there.
-
-    @param retry_after: in seconds.
+    Write the header that says when to come again.
     """
-    return _error(503, "M_UNKNOWN", "the request was cancelled", "gone", headers=(_retry(retry_after),))
-
-
-def failed(error: BaseException, server_name: str, retry_after: int) -> Answer:
-    """
-    Answer a request that could not be carried out.
-
-    @param server_name: whom it asked.
-    @param retry_after: in seconds; named where the gateway has no room.
-    """
-    if not isinstance(error, FederationError):
-        return internal()
-    code, errcode, outcome = _meaning(error)
-    headers = (_JSON, _retry(retry_after)) if code == 503 else (_JSON,)
-    body = described(error, server_name, errcode)
-    return Answer(code, body, headers, outcome, error.phase, shortened(error.reason))
-
-
-def _meaning(error: FederationError) -> tuple[int, str, str]:
-    """
-    Find status, C{errcode} and outcome of a failure.
-    """
-    if isinstance(error, AddressDenied):
-        return 403, "M_FORBIDDEN", "refused"
-    if isinstance(error, InvalidRequest):
-        return 400, "M_INVALID_PARAM", "refused"
-    if isinstance(error, TimedOut):
-        return (503, "M_UNKNOWN", "busy") if error.phase == "pool" else (504, "M_UNKNOWN", "late")
-    if isinstance(error, AgentClosed):
-        return 503, "M_UNKNOWN", "draining"
-    return 502, "M_UNKNOWN", "failed"
-
-
-def _retry(seconds: int) -> tuple[bytes, bytes]:
     return b"Retry-After", b"%d" % seconds
 
 
-def _refused(code: int, errcode: str, text: str, *headers: tuple[bytes, bytes]) -> Answer:
-    return _error(code, errcode, text, "refused", headers=headers)
+def refusal(code: int, errcode: str, text: str, *headers: tuple[bytes, bytes]) -> Answer:
+    """
+    Answer what is not done.
+
+    @param headers: besides C{Content-Type}.
+    """
+    return error_answer(code, errcode, text, "refused", *headers)
 
 
-def _error(
-    code: int, errcode: str, text: str, outcome: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> Answer:
+def error_answer(code: int, errcode: str, text: str, outcome: str, *headers: tuple[bytes, bytes]) -> Answer:
+    """
+    Answer with an error.
+
+    @param headers: besides C{Content-Type}.
+    """
     document = {"errcode": errcode, "err": text, "error": text}
-    return Answer(code, to_json(document, None).encode("ascii"), (_JSON, *headers), outcome, reason=text)
+    return Answer(code, to_json(document, None).encode("ascii"), (JSON, *headers), outcome, reason=text)

@@ -14,7 +14,8 @@ from twisted.python.failure import Failure
 
 from ..errors import FederationError
 from .access_log import Record
-from .answers import Answer, cancelled, failed
+from .answers import Answer
+from .failures import cancelled, failed
 from .forwarding import request_headers
 
 if TYPE_CHECKING:

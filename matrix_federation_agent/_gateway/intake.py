@@ -15,7 +15,7 @@ from .._http.decoding import ChunkedDecoder, LengthDecoder
 from .._http.head import HeadLimits, MalformedMessage
 from .._http.sending import WholeBody
 from .._http.watch import Deadline
-from .answers import malformed, too_large
+from .refusals import malformed, too_large
 from .upload import ClientBody
 from .writing import CONTINUE
 

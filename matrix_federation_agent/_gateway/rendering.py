@@ -13,10 +13,11 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 from .._deadlines import within
 from .._http.response import control_of
 from ..errors import TimedOut
-from .answers import Answer, too_large
+from .answers import Answer
 from .forwarding import response_headers
 from .passing_on import PassingOn, abort
 from .received import ReceivedBody
+from .refusals import too_large
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred

@@ -11,10 +11,11 @@ from twisted.logger import Logger
 
 from .._http.framing import persists
 from .._http.watch import Deadline
-from .answers import Answer, deadline, late_body, too_large
+from .answers import Answer
+from .failures import deadline
 from .intake import Intake
 from .reading import Refused, expects_continue
-from .refusals import answer_to
+from .refusals import answer_to, late_body, too_large
 from .relay import Relay, account_of
 from .writing import Framing, connection_line, framing, written
 

@@ -13,10 +13,10 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from .._http.watch import Deadline, Watch
-from .answers import busy, late_head
+from .answers import busy
 from .farewell import Farewell
 from .reading import HeadReader, Refused, body_end
-from .refusals import answer_to
+from .refusals import answer_to, late_head
 from .turn import Turn
 from .writing import connection_line, written
 

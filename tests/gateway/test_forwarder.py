@@ -14,7 +14,7 @@ from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface.verify import verifyObject
 
 from matrix_federation_agent import Counters, MatrixFederationAgent
-from matrix_federation_agent._gateway import answers
+from matrix_federation_agent._gateway import answers, refusals
 from matrix_federation_agent._gateway.forwarder import Exchange, Forwarder
 from matrix_federation_agent._gateway.secret import Secret
 from matrix_federation_agent._policies import GatewayPolicy
@@ -376,7 +376,7 @@ class CountingTests(ForwarderCase):
         """
         self.answered(head_of(secret=None))
         self.answered(head_of(target=b"/health"))
-        self.forwarder.refuse(answers.late_head(), PEER)
+        self.forwarder.refuse(refusals.late_head(), PEER)
         expected = {"unauthorised": 1, "page": 1, "late": 1}
         found = self.agent.counters.snapshot()
         self.assertEqual({name: found.get(f"gateway.{name}") for name in expected}, expected)
@@ -427,7 +427,7 @@ class CountingTests(ForwarderCase):
         events = self.keep_log()
         self.answered(head_of(b"GET", b"http://a:b@10.0.0.1/x?y"))
         self.answered(head_of(b"GET", b"/nothing?y"))
-        self.forwarder.refuse(answers.malformed("why"), PEER)
+        self.forwarder.refuse(refusals.malformed("why"), PEER)
         self.assertEqual(events[1]["sent"], len(answers.no_page().body))
         found = [(event["method"], event["path"], event["code"], event["reason"]) for event in events]
         self.assertEqual(
