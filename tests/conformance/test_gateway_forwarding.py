@@ -28,21 +28,21 @@ class HeaderTests(GatewayCase):
 
     async def test_G4_1_end_to_end_headers(self) -> None:
         """
-        Those for the remote reach it, byte for byte.
+        Those for the remote reach it, byte for byte; their names as Twisted spells them.
         """
         auth = b'X-Matrix origin="a",key="ed25519:1",sig="A+/=",destination="ex.com"'
         lines = (
             b"User-Agent: Synapse/1",
             b"Authorization: " + auth,
             b"Content-Type: application/json; a=b",
-            b"X-A:  a, b \t",
+            b"x-fOO:  a, b \t",
         )
         seen = await self.forwarded(request(URI, *lines))
         expected = {
             b"User-Agent": b"Synapse/1",
             b"Authorization": auth,
             b"Content-Type": b"application/json; a=b",
-            b"X-A": b"a, b",
+            b"X-Foo": b"a, b",
         }
         self.assertEqual(dict(seen.fields), {b"Host": NAME, **expected})
 
