@@ -55,6 +55,7 @@ def write(directory: Path, files: Sequence[str]) -> list[Path]:
         "server_name": "example.org",
         "report_stats": False,
         "signing_key_path": str(directory / "signing.key"),
+        "media_store_path": str(directory / "media"),
         "database": {"name": "sqlite3", "args": {"database": ":memory:"}},
         "macaroon_secret_key": "of-the-example",
         "form_secret": "of-the-example",
