@@ -157,7 +157,7 @@ class Forwarder:
         Begin to forward a request.  Nothing about it is looked at before its
         secret is.
         """
-        objection = self.secret.check(head.headers.getRawHeaders(b"Proxy-Authorization"))
+        objection = self.secret.check(head.fields.get(b"proxy-authorization"))
         if objection is not None:
             return unauthorised(objection, "Proxy-Authorization")
         policy = self._policy

@@ -44,12 +44,11 @@ def request_headers(head: RequestHead, withheld: Collection[bytes]) -> Headers:
 
     @param withheld: names, in lower case, that are left out besides.
     """
-    named = _named(head.control)
+    named = _named(head.fields)
     chosen = Headers()
-    for name, values in head.headers.getAllRawHeaders():
-        lowered = name.lower()
-        ours = lowered in _NOT_OF_REQUESTS or lowered.startswith(_OF_PROXIES)
-        if not (ours or lowered in withheld or lowered in named):
+    for name, values in head.fields.items():
+        ours = name in _NOT_OF_REQUESTS or name.startswith(_OF_PROXIES)
+        if not (ours or name in withheld or name in named):
             chosen.setRawHeaders(name, values)
     return chosen
 

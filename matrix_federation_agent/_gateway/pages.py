@@ -70,7 +70,7 @@ class Pages:
         if asked is None:
             return no_page()
         if asked.protected:
-            objection = self._forwarder.secret.check(head.headers.getRawHeaders(b"Authorization"))
+            objection = self._forwarder.secret.check(head.fields.get(b"authorization"))
             if objection is not None:
                 return unauthorised(objection, "Authorization")
         if head.method not in asked.methods:

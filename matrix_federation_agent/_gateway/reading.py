@@ -139,10 +139,10 @@ def parse_request_head(head: bytes, max_headers: int) -> RequestHead:
     if lines.count(b"\r\n") != count or b"\n " in lines or b"\n\t" in lines:
         raise Refused(400, "a line that is folded or does not end in CRLF")
     try:
-        headers, control = parse_fields(lines, max_headers)
+        fields = parse_fields(lines, max_headers)
     except MalformedMessage as error:
         raise Refused(400, str(error)) from None
-    found = RequestHead(method, target, min(int(minor), 1), headers, control)
+    found = RequestHead(method, target, min(int(minor), 1), fields)
     _require_host(found)
     return found
 
@@ -152,7 +152,7 @@ def _require_host(head: RequestHead) -> None:
     Require one Host (RFC 9112, section 3.2), whatever it says: the target
     says it all, and that of Twisted's Agent is none (C{ex.com:80}).
     """
-    hosts = len(head.headers.getRawHeaders(b"host", ()))
+    hosts = len(head.fields.get(b"host", ()))
     if hosts > 1 or (hosts == 0 and head.minor):
         raise Refused(400, "no Host header, or several")
 
@@ -164,8 +164,8 @@ def body_end(head: RequestHead) -> int | Delimiter:
     @return: its length in bytes, or that it is in chunks.
     @raise Refused: when that is not certain, or it is coded otherwise.
     """
-    control = head.control
-    lengths, codings = control.get(b"content-length"), control.get(b"transfer-encoding")
+    fields = head.fields
+    lengths, codings = fields.get(b"content-length"), fields.get(b"transfer-encoding")
     if codings is not None:
         if not head.minor:
             raise Refused(400, "a Transfer-Encoding in HTTP/1.0")
@@ -189,7 +189,7 @@ def expects_continue(head: RequestHead) -> bool:
 
     @raise Refused: when it expects something else.
     """
-    values = head.headers.getRawHeaders(b"expect")
+    values = head.fields.get(b"expect")
     if values is None or not head.minor:
         return False
     if elements(values) != [b"100-continue"]:

@@ -139,10 +139,9 @@ class _Forwarding(Resource):
         """
         Begin; the answer comes when it is there.
         """
-        headers = request.requestHeaders
-        control = {b"connection": headers.getRawHeaders(b"connection", ())}
+        fields = {name.lower(): values for name, values in request.requestHeaders.getAllRawHeaders()}
         minor = 0 if request.clientproto == b"HTTP/1.0" else 1
-        head = RequestHead(request.method, request.uri, minor, headers, control)
+        head = RequestHead(request.method, request.uri, minor, fields)
         taken = self._forwarder.receive(head, _peer(request.getClientAddress()))
         if isinstance(taken, Answer):
             send_answer(request, taken)

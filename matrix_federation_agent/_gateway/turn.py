@@ -71,7 +71,7 @@ class Turn:
         self._client = client
         self._policy = policy
         self._head = head
-        self._persistent = persists(head.minor, head.control)
+        self._persistent = persists(head.minor, head.fields)
         self._asked = clock.seconds()
         self._intake = None if end == 0 else Intake(self, client, clock, policy, end)
         self._exchange: Exchange | None = None

@@ -99,17 +99,22 @@ def parse_head(head: bytes, max_headers: int) -> ResponseHead:
     if matched is None:
         raise MalformedMessage("its first line is no status line of HTTP/1")
     minor, code, phrase = matched.groups(b"")
-    headers, control = parse_fields(head[matched.end() :], max_headers)
+    headers, control = Headers(), {}
+    for name, values in parse_fields(head[matched.end() :], max_headers).items():
+        if name in _CONTROL:
+            control[name] = values
+        else:
+            headers.setRawHeaders(name, values)
     return ResponseHead((b"HTTP", 1, int(minor)), int(code), phrase, headers, control)
 
 
-def parse_fields(lines: bytes, max_headers: int) -> tuple[Headers, dict[bytes, list[bytes]]]:
+def parse_fields(lines: bytes, max_headers: int) -> dict[bytes, list[bytes]]:
     """
     Read lines of headers or trailers.
 
     @param lines: each with its end.
     @param max_headers: lines that there may be.
-    @return: C{headers} and C{control} of a head.
+    @return: the values, by names in lower case.
     @raise MalformedMessage: when one is none, or there are too many.
     """
     if lines.count(b"\n") > max_headers:
@@ -119,12 +124,8 @@ def parse_fields(lines: bytes, max_headers: int) -> tuple[Headers, dict[bytes, l
         lines = _FOLD.sub(b" ", lines)
     if _FIELD_LINES.fullmatch(lines) is None:
         raise MalformedMessage("a line that is no header")
-    headers, control = Headers(), dict[bytes, list[bytes]]()
+    fields: dict[bytes, list[bytes]] = {}
     for line in lines.splitlines():
         name, _, value = line.partition(b":")
-        lowered = name.lower()
-        if lowered in _CONTROL:
-            control.setdefault(lowered, []).append(value.strip(b" \t"))
-        else:
-            headers.addRawHeader(name, value.strip(b" \t"))
-    return headers, control
+        fields.setdefault(name.lower(), []).append(value.strip(b" \t"))
+    return fields

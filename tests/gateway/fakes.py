@@ -97,7 +97,6 @@ def head_of(
     method: bytes = b"GET",
     target: bytes = TARGET,
     headers: Mapping[bytes, Sequence[bytes]] | None = None,
-    control: Mapping[bytes, Sequence[bytes]] | None = None,
     *,
     secret: bytes | None = SECRET,
 ) -> RequestHead:
@@ -106,10 +105,11 @@ def head_of(
 
     @param secret: that it has, if it has one.
     """
-    all_headers = Headers({b"Host": [b"ex.com:80"], **(headers or {})})
+    fields: dict[bytes, Sequence[bytes]] = {b"host": [b"ex.com:80"]}
+    fields |= {name.lower(): values for name, values in (headers or {}).items()}
     if secret is not None:
-        all_headers.setRawHeaders(b"Proxy-Authorization", [b"Bearer " + secret])
-    return RequestHead(method, target, 1, all_headers, control or {})
+        fields[b"proxy-authorization"] = [b"Bearer " + secret]
+    return RequestHead(method, target, 1, fields)
 
 
 class ForwarderCase(TestCase):

@@ -70,8 +70,13 @@ class ReceiveTests(ForwarderCase):
         """
         Those that are end to end, and that the policy does not withhold.
         """
-        headers = {b"Authorization": [b"X-Matrix a"], b"TraceParent": [b"00-1"], b"X-Hop": [b"1"]}
-        self.begun(head_of(headers=headers, control={b"connection": [b"x-hop"]})).send(None)
+        headers = {
+            b"Authorization": [b"X-Matrix a"],
+            b"TraceParent": [b"00-1"],
+            b"X-Hop": [b"1"],
+            b"Connection": [b"x-hop"],
+        }
+        self.begun(head_of(headers=headers)).send(None)
         found = self.agent.asked[0].headers
         assert found is not None
         self.assertEqual(list(found.getAllRawHeaders()), [(b"Authorization", [b"X-Matrix a"])])
