@@ -125,7 +125,7 @@ class Relay:
         recipient, self._recipient, self._transport = self._recipient, None, None
         if recipient is None:
             return
-        if self._left or reason.check(ResponseDone, PotentialDataLoss) is None:
+        if self._left or not isinstance(reason.value, (ResponseDone, PotentialDataLoss)):
             recipient.broken_off(reason)
             return
         last = self._head + (b"0\r\n\r\n" if self._chunked else b"")
