@@ -14,12 +14,12 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from matrix_federation_agent._gateway.factory import GatewayFactory
@@ -126,18 +126,6 @@ class _Client(Protocol):
             self._answered.callback(outcome_of(self._reply))
 
 
-def _observer(reasons: dict[str, str]) -> Any:
-    """
-    Make an observer that keeps the reasons in the gateway's log, by server.
-    """
-
-    def observe(event: LogEvent) -> None:
-        if event.get("reason") and event.get("server_name"):
-            reasons[event["server_name"]] = f"{event.get('phase')}: {event['reason']}"
-
-    return observe
-
-
 class GatewaySoak:
     """
     The gateway, the load, and what became of it.
@@ -164,9 +152,10 @@ class GatewaySoak:
         self.forwarder = Forwarder(reactor, self.agent, Secret.of(SECRET.encode("ascii")), POLICY)
         self.factory = GatewayFactory(reactor, self.forwarder)
         self._port = reactor.listenTCP(0, self.factory, 1024, "127.0.0.1")
-        # By server, why the gateway answered for it itself the last time.
+        # By server, why the last request that failed did.
         self._reasons: dict[str, str] = {}
-        self._observer = _observer(self._reasons)
+        # To mypy, no method is an ILogObserver.
+        self._observer = cast("ILogObserver", self._note)
         globalLogPublisher.addObserver(self._observer)
 
     async def run(self, seconds: float) -> None:
@@ -195,6 +184,10 @@ class GatewaySoak:
         await self.forwarder.drain()
         await self.agent.close()
         globalLogPublisher.removeObserver(self._observer)
+
+    def _note(self, event: LogEvent) -> None:
+        if event.get("reason") and event.get("server_name"):
+            self._reasons[event["server_name"]] = f"{event.get('phase')}: {event['reason']}"
 
     async def _keep_coming(self, until: float) -> None:
         where = TCP4ClientEndpoint(self._reactor, "127.0.0.1", self._port.getHost().port)
@@ -230,11 +223,12 @@ class GatewaySoak:
         objection = "" if left else visit.objection(outcome)
         # Who is too many is told so.
         if visit.sound and shown not in ("200", "503", "left") and not objection:
-            objection = f"a sound server's ended in {shown} ({self._reasons.get(visit.name)})"
+            objection = f"a sound server's ended in {shown}"
         if objection and visit.sound and self._changes.deaf_since(began):
             self.excused += 1
         elif objection:
-            self.wrong[f"{visit.kind} of {visit.name.split('.')[1]}, {visit.manner}, {visit.sent}: {objection}"] += 1
+            what = f"{visit.kind} of {visit.name.split('.')[1]}, {visit.manner}, {visit.sent}"
+            self.wrong[f"{what}: {objection} ({self._reasons.get(visit.name)})"] += 1
 
 
 if __name__ == "__main__":
